@@ -1,0 +1,222 @@
+package claim
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Outcome is what a contender can say of an order that it was handed.
+type Outcome string
+
+const (
+	// Won: the lock is the caller's; it has to settle or release.
+	Won Outcome = "won"
+	// Done: the caller has ended the order; Claimed.State or Ended.State says how.
+	Done Outcome = "settled"
+	// Already: the order has ended before.
+	Already Outcome = "already"
+	// Busy: another contender holds the lock.
+	Busy Outcome = "busy"
+	// Lost: the caller's claim expired before it settled.
+	Lost Outcome = "lost"
+	// NoOrder: there is no record of the order. It was never placed, or its
+	// record has expired; either way it must not be processed.
+	NoOrder Outcome = "refused"
+	// Failed: the work or the effect failed; nothing is done.
+	Failed Outcome = "failed"
+)
+
+// Delivery is one hand-over of one order to the contenders.
+type Delivery struct {
+	Entry string `json:"entry"` // id of the stream's entry
+	ID    string `json:"order"`
+	Count int64  `json:"count"` // how often it was delivered, this time included
+}
+
+// Claimed is the answer to a claim. Which fields are set depends on Outcome.
+type Claimed struct {
+	ID      string
+	Outcome Outcome // Won, Busy, Already or NoOrder
+	Fence   int64   // Won: the fencing token; Already: that of the claim that ended it
+	Message []byte  // Won: the message that was placed
+	State   State   // Already: how the order ended
+	Holder  string  // Busy: "<fence>:<owner>"; Already: the owner who ended it
+	Left    time.Duration
+}
+
+// Claim races for the locks of a batch, in one round trip. The owner has to be
+// unique to the caller and to this run of its work: a second call by the same
+// owner counts as the first one repeated.
+func (e *Engine) Claim(ctx context.Context, owner string, lease time.Duration, ds []Delivery) ([]Claimed, error) {
+	if len(ds) == 0 {
+		return nil, nil
+	}
+	if lease < time.Millisecond {
+		return nil, fmt.Errorf("claim: a lease of %v is under a millisecond", lease)
+	}
+	keys := make([]string, 0, 2*len(ds))
+	args := make([]any, 0, 2+2*len(ds))
+	args = append(args, owner, lease.Milliseconds())
+	for _, d := range ds {
+		if !ValidID(d.ID) {
+			return nil, fmt.Errorf("claim: %w: %.200q", ErrInvalidID, d.ID)
+		}
+		keys = append(keys, e.keys.Record(d.ID), e.keys.Lock(d.ID))
+		args = append(args, d.ID, d.Count)
+	}
+	replies, err := e.runBatch(ctx, "claim", nil, keys, args, len(ds))
+	if err != nil {
+		return nil, err
+	}
+	claimed := make([]Claimed, len(ds))
+	for i, r := range replies {
+		c := Claimed{ID: ds[i].ID, Outcome: Outcome(r.word())}
+		switch c.Outcome {
+		case Won:
+			c.Fence, c.Message = r.number(1), []byte(r.text(2))
+		case Busy:
+			c.Holder, c.Left = r.text(1), time.Duration(r.number(2))*time.Millisecond
+		case Already:
+			c.State, c.Fence, c.Holder = State(r.text(1)), r.number(2), r.text(3)
+		}
+		claimed[i] = c
+	}
+	return claimed, nil
+}
+
+// Held names a claim that was won.
+type Held struct {
+	ID    string
+	Fence int64
+}
+
+// Renew gives claims a new lease from now, and tells for each whether it was
+// still the owner's. A claim that was lost stays lost.
+func (e *Engine) Renew(ctx context.Context, owner string, lease time.Duration, held []Held) ([]bool, error) {
+	if len(held) == 0 {
+		return nil, nil
+	}
+	keys := make([]string, len(held))
+	args := make([]any, 0, 2+len(held))
+	args = append(args, owner, lease.Milliseconds())
+	for i, h := range held {
+		keys[i] = e.keys.Lock(h.ID)
+		args = append(args, h.Fence)
+	}
+	rows, err := e.run(ctx, "renew", nil, keys, args)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) != len(held) {
+		return nil, fmt.Errorf("%w: renew: %v", errProtocol, rows)
+	}
+	kept := make([]bool, len(held))
+	for i := range rows {
+		kept[i] = reply(rows).number(i) == 1
+	}
+	return kept, nil
+}
+
+// Settlement is a claim to be ended by its effect.
+type Settlement struct {
+	Held
+	Keys []string // the effect's keys, all in the engine's partition
+	Args []any    // the effect's arguments
+}
+
+// Ended is what became of a Settlement or a Failure.
+type Ended struct {
+	ID      string
+	Outcome Outcome // Done, Already, Lost, NoOrder or Failed
+	State   State   // Done and Already: how the order ended
+	Result  string  // Done: what the effect returned
+	Fence   int64   // Already: the fence of the claim that ended it
+	Owner   string  // Already: its owner
+	Reason  string  // Failed: what the effect raised
+}
+
+// Settle ends a batch of claims, in one round trip and one atomic step for each
+// order: it applies the effect, writes the done mark, drops the lock and
+// acknowledges the delivery, only while the claim is the owner's and the order
+// has not ended. Repeated after a lost answer it gives the same answer.
+func (e *Engine) Settle(ctx context.Context, owner string, effect *Effect, ss []Settlement) ([]Ended, error) {
+	if len(ss) == 0 {
+		return nil, nil
+	}
+	keys := []string{e.keys.Stream()}
+	args := []any{e.opts.Group, owner, int64(e.opts.Retention.Seconds())}
+	for _, s := range ss {
+		keys = append(keys, e.keys.Record(s.ID), e.keys.Lock(s.ID))
+		keys = append(keys, s.Keys...)
+		args = append(args, s.ID, s.Fence, len(s.Keys), len(s.Args))
+		args = append(args, s.Args...)
+	}
+	replies, err := e.runBatch(ctx, "settle", effect, keys, args, len(ss))
+	if err != nil {
+		return nil, err
+	}
+	ended := make([]Ended, len(ss))
+	for i, r := range replies {
+		d := Ended{ID: ss[i].ID, Outcome: Outcome(r.word())}
+		switch word := State(r.word()); word {
+		case Settled, Rejected:
+			d.Outcome, d.State, d.Result = Done, word, r.text(1)
+		case State(Already):
+			d.State, d.Fence, d.Owner = State(r.text(1)), r.number(2), r.text(3)
+		case State(Failed):
+			d.Reason = fmt.Sprintf("effect %s: %s", effect.name, r.text(1))
+		}
+		ended[i] = d
+	}
+	return ended, nil
+}
+
+// Failure is a claim to be given up.
+type Failure struct {
+	Held
+	Reason string // kept with the order; the last one goes with its dead letter
+}
+
+// Release gives up a batch of claims whose work failed. Each stays pending and
+// will be delivered again, unless that was its last delivery: then it becomes a
+// dead letter in the same step. The result tells for each which of these, or
+// that the claim was lost.
+func (e *Engine) Release(ctx context.Context, owner string, fs []Failure) ([]Released, error) {
+	if len(fs) == 0 {
+		return nil, nil
+	}
+	keys := []string{e.keys.Stream(), e.keys.Dead()}
+	args := []any{e.opts.Group, owner, e.opts.MaxDeliveries}
+	for _, f := range fs {
+		keys = append(keys, e.keys.Record(f.ID), e.keys.Lock(f.ID))
+		args = append(args, f.ID, f.Fence, bounded(f.Reason))
+	}
+	replies, err := e.runBatch(ctx, "release", nil, keys, args, len(fs))
+	if err != nil {
+		return nil, err
+	}
+	released := make([]Released, len(fs))
+	for i, r := range replies {
+		released[i] = Released{ID: fs[i].ID, Lost: r.word() == string(Lost), Buried: r.word() == string(Buried), Deliveries: r.number(1)}
+	}
+	return released, nil
+}
+
+// Released is what became of a Failure.
+type Released struct {
+	ID         string
+	Lost       bool  // the claim was not the owner's any more; nothing was done
+	Buried     bool  // the order is a dead letter now
+	Deliveries int64 // how often Redis has delivered it
+}
+
+// MaxReason is how much of a reason is kept, in bytes.
+const MaxReason = 500
+
+func bounded(reason string) string {
+	if len(reason) > MaxReason {
+		return reason[:MaxReason]
+	}
+	return reason
+}

@@ -1,0 +1,122 @@
+package claim
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed scripts/*.lua
+var sources embed.FS
+
+// effectMark is where the body of an effect goes in a script.
+const effectMark = "--[[EFFECT]]"
+
+// scripts makes and keeps the scripts that an engine runs.
+type scripts struct {
+	source func(name string) string
+	ready  sync.Map // scriptKey → *redis.Script
+}
+
+type scriptKey struct {
+	name   string
+	effect *Effect
+}
+
+var builtin = &scripts{source: func(name string) string {
+	b, err := fs.ReadFile(sources, "scripts/"+name+".lua")
+	if err != nil {
+		panic(err) // the scripts are part of the program
+	}
+	return string(b)
+}}
+
+// get returns a script with an effect put in, or as it is if effect is nil.
+func (s *scripts) get(name string, effect *Effect) *redis.Script {
+	key := scriptKey{name, effect}
+	if script, ok := s.ready.Load(key); ok {
+		return script.(*redis.Script)
+	}
+	text := s.source(name)
+	if effect != nil {
+		text = strings.Replace(text, effectMark, effect.body, 1)
+	}
+	script, _ := s.ready.LoadOrStore(key, redis.NewScript(text))
+	return script.(*redis.Script)
+}
+
+// run runs a script. Redis is sent its text only when it does not know it yet.
+func (e *Engine) run(ctx context.Context, name string, effect *Effect, keys []string, args []any) ([]any, error) {
+	answer, err := e.scripts.get(name, effect).Run(ctx, e.rdb, keys, args...).Slice()
+	if err != nil {
+		return nil, fmt.Errorf("claim: %s: %w", name, err)
+	}
+	if len(answer) == 0 {
+		return nil, fmt.Errorf("%w: %s: nothing", errProtocol, name)
+	}
+	return answer, nil
+}
+
+// runBatch runs a script that answers with one array for each item of a batch.
+func (e *Engine) runBatch(ctx context.Context, name string, effect *Effect, keys []string, args []any, items int) ([]reply, error) {
+	rows, err := e.run(ctx, name, effect, keys, args)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) != items {
+		return nil, fmt.Errorf("%w: %s: %d answers for %d", errProtocol, name, len(rows), items)
+	}
+	replies := make([]reply, items)
+	for i, row := range rows {
+		r, ok := row.([]any)
+		if !ok || len(r) == 0 {
+			return nil, fmt.Errorf("%w: %s: %v", errProtocol, name, row)
+		}
+		replies[i] = r
+	}
+	return replies, nil
+}
+
+// reply is the answer of a script for one item: a word, and what belongs to it.
+type reply []any
+
+func (r reply) word() string { return r.text(0) }
+
+func (r reply) text(i int) string {
+	if i >= len(r) {
+		return ""
+	}
+	switch v := r[i].(type) {
+	case string:
+		return v
+	case int64:
+		return strconv.FormatInt(v, 10)
+	default:
+		return ""
+	}
+}
+
+// number is 0 where the field is missing or is no number.
+func (r reply) number(i int) int64 {
+	n, _ := strconv.ParseInt(r.text(i), 10, 64)
+	return n
+}
+
+// Effect is the body of a Lua function that changes Redis for one order. See
+// scripts/settle.lua for what it is given and what it has to return.
+type Effect struct {
+	name string
+	body string
+}
+
+// NewEffect takes the body of a Lua function. The name shows up in errors.
+//
+// The body has to check everything before its first write, since Redis does not
+// roll a script back, and must use no key but those it is given.
+func NewEffect(name, body string) *Effect { return &Effect{name: name, body: body} }

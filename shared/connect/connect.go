@@ -1,0 +1,85 @@
+// Package connect opens the Redis client that the environment asks for: a single
+// server or a cluster, plain or TLS, without credentials, with those of an ACL
+// user, or with tokens of IAM as ElastiCache takes them.
+package connect
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Settings are the variables that say where Redis is.
+type Settings struct {
+	Addr     string `env:"REDIS_ADDR,required,notEmpty"`
+	TLS      bool   `env:"REDIS_TLS"`
+	Cluster  bool   `env:"REDIS_CLUSTER"`
+	Auth     string `env:"REDIS_AUTH" envDefault:"none"`
+	User     string `env:"REDIS_USER"`
+	Password string `env:"REDIS_PASSWORD"`
+	// CacheName is the name of the replication group or serverless cache that
+	// IAM tokens are made for.
+	CacheName  string `env:"REDIS_CACHE_NAME"`
+	Serverless bool   `env:"REDIS_SERVERLESS"`
+}
+
+// The timeouts leave a function time to answer that Redis is away before its
+// own time is up.
+const (
+	dialTimeout = 2 * time.Second
+	readTimeout = 3 * time.Second
+	// ElastiCache ends a connection that IAM authenticated after 12 hours.
+	iamConnLifetime = 11 * time.Hour
+)
+
+// Open makes the client. It connects when it is first used. The pool is how many
+// connections it may have to one server, 0 for the client's default.
+func Open(s Settings, pool int) (redis.UniversalClient, error) {
+	o := &redis.UniversalOptions{
+		Addrs:                 strings.Split(s.Addr, ","),
+		IsClusterMode:         s.Cluster,
+		DialTimeout:           dialTimeout,
+		ReadTimeout:           readTimeout,
+		WriteTimeout:          readTimeout,
+		ContextTimeoutEnabled: true,
+		PoolSize:              pool,
+		Protocol:              2,
+		DisableIdentity:       true, // saves a round trip a connection
+	}
+	for _, addr := range o.Addrs {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return nil, fmt.Errorf("connect: REDIS_ADDR: %q is not host:port", addr)
+		}
+	}
+	if len(o.Addrs) > 1 && !s.Cluster {
+		return nil, errors.New("connect: REDIS_ADDR: several addresses need REDIS_CLUSTER=true")
+	}
+	if s.TLS {
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	switch s.Auth {
+	case "none":
+		if s.User != "" || s.Password != "" {
+			return nil, errors.New("connect: REDIS_AUTH: REDIS_USER or REDIS_PASSWORD is set, which need REDIS_AUTH=password or iam")
+		}
+	case "password":
+		if s.Password == "" {
+			return nil, errors.New("connect: REDIS_PASSWORD: is needed with REDIS_AUTH=password")
+		}
+		o.Username, o.Password = s.User, s.Password
+	case "iam":
+		if s.User == "" || s.CacheName == "" || !s.TLS {
+			return nil, errors.New("connect: REDIS_AUTH: iam needs REDIS_USER, REDIS_CACHE_NAME and REDIS_TLS=true")
+		}
+		o.CredentialsProviderContext = newIAMTokens(s).credentials
+		o.ConnMaxLifetime = iamConnLifetime
+	default:
+		return nil, fmt.Errorf("connect: REDIS_AUTH: %q is not none, password or iam", s.Auth)
+	}
+	return redis.NewUniversalClient(o), nil
+}
