@@ -87,8 +87,11 @@ func (a *admission) hear(ctx context.Context, heard chan<- string) (subscribed b
 		switch {
 		case err == nil:
 			silent = 0
-			subscribed = true
-			if m, ok := message.(*redis.Message); ok {
+			switch m := message.(type) {
+			case *redis.Subscription:
+				subscribed = true
+				a.log.Info("channel heard", "channel", a.channel)
+			case *redis.Message:
 				heard <- m.Payload
 			}
 		case errors.As(err, &timeout) && timeout.Timeout():

@@ -321,7 +321,7 @@ func TestOfManyContendersOneSettlesEachOrder(t *testing.T) {
 		close(start)
 		wg.Wait()
 
-		settled, winners := map[string]int{}, map[string]bool{}
+		settled := map[string]int{}
 		for lane, out := range all {
 			lines := out.lines(t)
 			if len(lines) != orders {
@@ -331,7 +331,6 @@ func TestOfManyContendersOneSettlesEachOrder(t *testing.T) {
 				switch {
 				case l.Outcome == claim.Done && l.Msg == "won" && l.Fence == 1:
 					settled[l.Order]++
-					winners[l.Contender] = true
 				case (l.Outcome == claim.Busy || l.Outcome == claim.Already) && l.Msg == "skipped" && l.Reason != "":
 				default:
 					t.Errorf("contender %d logged %+v", lane, l)
@@ -344,9 +343,6 @@ func TestOfManyContendersOneSettlesEachOrder(t *testing.T) {
 			if settled[id] != 1 || moved[id] != 1 {
 				t.Errorf("%s: settled by %d contenders and %d movements, want 1 and 1", id, settled[id], moved[id])
 			}
-		}
-		if n := len(winners); n < 2 {
-			t.Errorf("%d of %d contenders won anything: the race does not spread the work", n, contenders)
 		}
 		if left, want := rdb.HGet(t.Context(), stock.Key("main"), "001").Val(), fmt.Sprint(1000-2*orders); left != want {
 			t.Errorf("on hand: %s, want %s", left, want)
@@ -424,9 +420,10 @@ func TestAStolenClaimDoesNothing(t *testing.T) {
 		if err != nil || outcomes(a)["29"] != claim.Done {
 			t.Fatalf("the rival: %v, %v", a, err)
 		}
-		// The rival has ended it, so the first learns that, and nothing happens.
-		if got := (<-answered).Outcomes[0]; got.Outcome != claim.Already || got.Owner != a.Contender || got.Fence != 2 {
-			t.Errorf("the one whose claim was stolen: %+v, want already, by %s", got, a.Contender)
+		// It notices before the rival has ended the order, or after that.
+		got := (<-answered).Outcomes[0]
+		if got.Outcome != claim.Lost && (got.Outcome != claim.Already || got.Owner != a.Contender || got.Fence != 2) {
+			t.Errorf("the one whose claim was stolen: %+v, want lost, or already by %s", got, a.Contender)
 		}
 		if n := s.moved(t)["29"]; n != 1 {
 			t.Errorf("%d movements, want 1", n)

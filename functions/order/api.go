@@ -31,7 +31,7 @@ func (a *api) routes() http.Handler {
 	mux.HandleFunc("POST /orders", a.place)
 	mux.HandleFunc("GET /orders/{id}", a.show)
 	mux.HandleFunc("GET /healthz", a.health)
-	return mux
+	return httpapi.Routes(mux)
 }
 
 // placed is the answer to a placed order.

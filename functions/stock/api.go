@@ -40,7 +40,7 @@ func (a *api) routes() http.Handler {
 	mux.HandleFunc("GET /inventory/{sku}", a.show)
 	mux.HandleFunc("POST /inventory/{sku}/receipts", a.receive)
 	mux.HandleFunc("GET /healthz/stock", a.health)
-	return mux
+	return httpapi.Routes(mux)
 }
 
 // page is a part of the stock. Next, where set, asks for the part after it.

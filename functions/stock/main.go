@@ -12,6 +12,7 @@ import (
 	"photofinish/shared/config"
 	"photofinish/shared/connect"
 	"photofinish/shared/httpapi"
+	"photofinish/shared/order"
 	"photofinish/shared/telemetry"
 )
 
@@ -42,6 +43,9 @@ func run(environ []string) error {
 	log := telemetry.New(os.Stdout, "stock", s.Telemetry)
 	a := &api{log: log, rdb: rdb, fallback: s.Warehouses[0], warehouses: map[string]*claim.Engine{}}
 	for _, w := range s.Warehouses {
+		if !order.ValidWarehouse(w) {
+			return fmt.Errorf("config: WAREHOUSES: %q is not 1 to %d letters, digits or -", w, order.MaxWarehouse)
+		}
 		if a.warehouses[w], err = claim.Open(rdb, w, claim.Options{}); err != nil {
 			return fmt.Errorf("config: WAREHOUSES: %w", err)
 		}

@@ -117,7 +117,7 @@ type Console struct {
 	reading sync.Mutex // held while Redis is read; guards the following
 	readAt  time.Time
 	seen    view
-	peaks   map[string]map[string]int64 // warehouse → SKU → highest level seen
+	peaks   map[string]int64 // warehouse → highest level seen
 }
 
 // New makes a console. It does not talk to Redis until somebody watches. Call
@@ -132,12 +132,15 @@ func New(cfg Config) (*Console, error) {
 	c := &Console{
 		cfg: cfg, log: cfg.Logger, stall: stallTimeout,
 		engines: make(map[string]*claim.Engine, len(cfg.Warehouses)),
-		races:   newRaces(cfg.Warehouses), lines: &lines{}, peaks: map[string]map[string]int64{},
+		races:   newRaces(cfg.Warehouses), lines: &lines{}, peaks: map[string]int64{},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	for _, name := range cfg.Warehouses {
+		if c.engines[name] != nil {
+			return nil, fmt.Errorf("console: Config.Warehouses: %s is named twice", name)
+		}
 		engine, err := claim.Open(cfg.Redis, name, claim.Options{})
 		if err != nil {
 			return nil, fmt.Errorf("console: Config.Warehouses: %w", err)

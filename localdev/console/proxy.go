@@ -44,9 +44,9 @@ func newProxy(target *url.URL, log *slog.Logger) *proxy {
 			}
 		},
 		ModifyResponse: func(r *http.Response) error {
-			// Whatever the application answers, it is no page of this origin.
-			r.Header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-			r.Header.Del("Set-Cookie")
+			for _, name := range []string{"Content-Security-Policy", "Set-Cookie"} {
+				r.Header.Del(name)
+			}
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -66,8 +66,13 @@ func newProxy(target *url.URL, log *slog.Logger) *proxy {
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength > maxTryBody {
+		fail(w, http.StatusRequestEntityTooLarge, "the body is too large")
+		return
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxTryBody)
-	w.Header().Del("Content-Security-Policy") // that of the answer takes its place
+	// Whatever the application answers, it is no page of this origin.
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	p.reverse.ServeHTTP(w, r)
 }
 

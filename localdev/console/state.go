@@ -35,13 +35,13 @@ type shownWarehouse struct {
 	Attended bool         `json:"attended"` // a bridge is at work
 	SKUs     int64        `json:"skus"`     // how many have a level
 	Levels   []shownLevel `json:"levels"`
+	Peak     int64        `json:"peak"` // the highest level of any SKU seen
 	Problem  string       `json:"problem,omitempty"`
 }
 
 type shownLevel struct {
 	SKU    string `json:"sku"`
 	OnHand int64  `json:"onHand"`
-	Peak   int64  `json:"peak"` // the highest level seen
 }
 
 type shownOrder struct {
@@ -98,7 +98,7 @@ func (c *Console) state(v view) state {
 		h, t := v.houses[name], c.races.tally(name)
 		s.Warehouses = append(s.Warehouses, shownWarehouse{
 			Name: name, Accepted: h.waiting, Settled: t.settled, Rejected: t.rejected, Dead: h.dead,
-			Attended: h.attended, SKUs: h.skus, Levels: c.peaked(name, h.levels), Problem: h.problem,
+			Attended: h.attended, SKUs: h.skus, Levels: showLevels(h.levels), Peak: c.peak(name, h.levels), Problem: h.problem,
 		})
 		for _, l := range h.letters {
 			s.Letters = append(s.Letters, shownLetter{name, cut(l.ID, maxName), cut(l.Reason, maxReason), ms(l.At)})
@@ -127,17 +127,20 @@ func (c *Console) state(v view) state {
 	return s
 }
 
-// peaked adds the highest level seen to each, and forgets those of SKUs that are
-// not shown.
-func (c *Console) peaked(warehouse string, levels []stock.Level) []shownLevel {
+func showLevels(levels []stock.Level) []shownLevel {
 	shown := make([]shownLevel, len(levels))
-	peaks := make(map[string]int64, len(levels))
 	for i, l := range levels {
-		peaks[l.SKU] = max(l.OnHand, c.peaks[warehouse][l.SKU])
-		shown[i] = shownLevel{cut(l.SKU, maxName), l.OnHand, peaks[l.SKU]}
+		shown[i] = shownLevel{cut(l.SKU, maxName), l.OnHand}
 	}
-	c.peaks[warehouse] = peaks
 	return shown
+}
+
+// peak is the highest level seen in a warehouse so far.
+func (c *Console) peak(warehouse string, levels []stock.Level) int64 {
+	for _, l := range levels {
+		c.peaks[warehouse] = max(c.peaks[warehouse], l.OnHand)
+	}
+	return c.peaks[warehouse]
 }
 
 // present joins the record of an order and its race.

@@ -108,7 +108,7 @@ func (c Config) checked() (Config, error) {
 		case slices.Contains(reservedVariables(), name):
 			return fail("Env %s: Lambda reserves this variable; a deployment that sets it is refused", name)
 		case !variableName.MatchString(name):
-			return fail("Env %q: a name starts with a letter and goes on with letters, digits and underscores", name)
+			return fail("Env %q: a name is a letter followed by at least one letter, digit or underscore", name)
 		case strings.ContainsRune(value, 0):
 			return fail("Env %s: the value holds a NUL byte", name)
 		}

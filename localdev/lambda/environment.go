@@ -32,6 +32,7 @@ type environment struct {
 	function *function
 	box      *sandbox
 	launched chan struct{}              // closed when proc or startErr is there
+	gone     chan struct{}              // closed when the process has ended
 	deliver  chan *invocation           // holds the invocation handed over
 	logging  atomic.Pointer[invocation] // that the output belongs to
 	peak     atomic.Int64               // memory in bytes, as last measured
@@ -50,7 +51,8 @@ type environment struct {
 	initTimeout bool
 	initTook    time.Duration // of a cold start, until the first report has told
 	fault       *fault        // what the runtime reported before it ended
-	polling     int           // requests that wait for an invocation
+	polling     bool          // the runtime waits for an invocation
+	superseded  chan struct{} // ends the request it waits with
 	current     *invocation
 	invocations int
 	idleSince   time.Time
@@ -63,7 +65,7 @@ type environment struct {
 func newEnvironment(f *function, box *sandbox) *environment {
 	return &environment{
 		function: f, box: box, state: Starting, started: time.Now(),
-		launched: make(chan struct{}), deliver: make(chan *invocation, 1),
+		launched: make(chan struct{}), gone: make(chan struct{}), deliver: make(chan *invocation, 1),
 	}
 }
 
@@ -99,6 +101,7 @@ func (e *environment) run() {
 		}
 		<-e.proc.Done()
 	}
+	close(e.gone)
 	e.ended()
 }
 
@@ -174,8 +177,7 @@ func (e *environment) stopAndLog() {
 // handOver gives an invocation to an idle environment. Call it with the lock held.
 func (e *environment) handOver(inv *invocation) {
 	e.begin(inv)
-	e.state = Busy
-	e.polling--
+	e.state, e.polling = Busy, false
 	e.deliver <- inv
 }
 
@@ -201,7 +203,7 @@ func (e *environment) takeBack(inv *invocation) {
 	e.logging.Store(nil)
 	e.invocations--
 	f.waiting = append([]*invocation{inv}, f.waiting...)
-	if e.state == Busy && e.polling > 0 {
+	if e.state == Busy && e.polling {
 		e.becomeIdle()
 	}
 	f.schedule()

@@ -24,7 +24,7 @@ type extension struct {
 	waiting bool // has asked for an event
 }
 
-func (e *environment) serveExtensionCall(w http.ResponseWriter, r *http.Request, path string) {
+func (e *environment) serveExtensionCall(w *reply, r *http.Request, path string) {
 	switch r.Method + " " + path {
 	case "POST 2020-01-01/extension/register":
 		e.register(w, r)
@@ -42,7 +42,7 @@ func (e *environment) serveExtensionCall(w http.ResponseWriter, r *http.Request,
 }
 
 // register adds an extension during the init.
-func (e *environment) register(w http.ResponseWriter, r *http.Request) {
+func (e *environment) register(w *reply, r *http.Request) {
 	name := r.Header.Get(headerExtensionName)
 	if name == "" {
 		runtimeError(w, http.StatusForbidden, "Extension.InvalidExtensionName", "Empty extension name")
@@ -85,7 +85,7 @@ func (e *environment) addExtension(name string) (id, refusal string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case e.ready || e.polling > 0:
+	case e.ready || e.polling:
 		return "", "Extension.RegistrationClosed"
 	case len(e.extensions) >= maxExtensions:
 		return "", "Extension.TooManyExtensions"
@@ -104,7 +104,7 @@ func (e *environment) addExtension(name string) (id, refusal string) {
 }
 
 // known finds the extension that a request comes from, or answers it.
-func (e *environment) known(w http.ResponseWriter, r *http.Request) bool {
+func (e *environment) known(w *reply, r *http.Request) bool {
 	id := r.Header.Get(headerExtensionID)
 	if id == "" {
 		runtimeError(w, http.StatusForbidden, "Extension.MissingHeader", "Missing "+headerExtensionID+" header")
@@ -122,7 +122,7 @@ func (e *environment) known(w http.ResponseWriter, r *http.Request) bool {
 
 // nextEvent tells that the extension is ready. As no internal extension can ask
 // for an event here, there never is one.
-func (e *environment) nextEvent(w http.ResponseWriter, r *http.Request) {
+func (e *environment) nextEvent(w *reply, r *http.Request) {
 	if !e.known(w, r) {
 		return
 	}
@@ -132,11 +132,15 @@ func (e *environment) nextEvent(w http.ResponseWriter, r *http.Request) {
 	e.extensions[r.Header.Get(headerExtensionID)].waiting = true
 	e.initialize()
 	f.mu.Unlock()
-	<-r.Context().Done()
+	select {
+	case <-e.gone:
+	case <-f.service.runtime.done:
+	}
+	w.drop()
 }
 
 // extensionError ends the environment, as an extension's failure does.
-func (e *environment) extensionError(w http.ResponseWriter, r *http.Request) {
+func (e *environment) extensionError(w *reply, r *http.Request) {
 	if !e.known(w, r) {
 		return
 	}
@@ -146,7 +150,7 @@ func (e *environment) extensionError(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	accepted(w)
-	_ = http.NewResponseController(w).Flush() // before the process goes
+	_ = w.send() // before the process goes
 	<-e.launched
 	f := e.function
 	f.mu.Lock()

@@ -56,23 +56,25 @@ func (e *environment) ended() {
 	if !ready && !e.unwanted {
 		e.reportInit()
 	}
+	var response Response
+	var err error
 	if inv != nil {
 		inv.timer.Stop()
-		response, o := e.failure(inv)
+		var o outcome
+		response, o = e.failure(inv)
 		e.finish(inv, init, o)
-		f.mu.Lock()
 		if e.unwanted {
-			f.settle(inv, Response{}, ErrClosed)
-		} else {
-			f.settle(inv, response, nil)
+			response, err = Response{}, ErrClosed
 		}
-		f.mu.Unlock()
 	}
 
 	f.mu.Lock()
 	keep := !e.unwanted && !f.closed
-	if keep {
+	if keep { // before the answer, so that the next invocation finds it
 		f.resets = append(f.resets, reset{e.box, time.Now()})
+	}
+	if inv != nil {
+		f.settle(inv, response, err)
 	}
 	f.schedule()
 	f.mu.Unlock()

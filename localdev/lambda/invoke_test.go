@@ -197,11 +197,15 @@ func TestTimeout(t *testing.T) {
 	}
 	for name, disturb := range tests {
 		pid := value[int](t, call(t, s, "f", "pid"))
-		call(t, s, "f", "write", "Text", name)
+		value[any](t, call(t, s, "f", "write", "Text", name))
+		before := s.Environments()[0]
 		began := time.Now()
 		answer := make(chan Response)
 		go func() { answer <- call(t, s, "f", "spin") }()
-		eventually(t, "busy", func() bool { e := s.Environments(); return len(e) == 1 && e[0].State == Busy && e[0].PID == pid })
+		eventually(t, "handed over", func() bool {
+			e := s.Environments()
+			return len(e) == 1 && e[0].PID == pid && e[0].Invocations == before.Invocations+1
+		})
 		disturb(pid)
 		r := <-answer
 		if took := time.Since(began); took < c.Timeout {
@@ -216,6 +220,9 @@ func TestTimeout(t *testing.T) {
 		}
 		if got := value[string](t, call(t, s, "f", "read")); got != name {
 			t.Errorf("%s: the temporary directory holds %q", name, got)
+		}
+		if e := s.Environments(); len(e) != 1 || e[0].ID != before.ID {
+			t.Errorf("%s: %+v is followed by %+v", name, before, e)
 		}
 	}
 }
@@ -299,14 +306,16 @@ func newGate(t *testing.T) gate {
 	return gate(name)
 }
 
-// open lets all go on who block on the gate; there must be one at least.
+// open lets the one go on who blocks on the gate, or will in a moment.
 func (g gate) open(t *testing.T) {
 	t.Helper()
-	f, err := os.OpenFile(string(g), os.O_WRONLY, 0)
-	if err == nil {
-		err = f.Close()
-	}
-	if err != nil {
+	var f *os.File
+	eventually(t, "someone at the gate", func() (ok bool) {
+		var err error
+		f, err = os.OpenFile(string(g), os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		return err == nil
+	})
+	if err := f.Close(); err != nil {
 		t.Error(err)
 	}
 }
@@ -424,7 +433,6 @@ func TestWaitingInvocationCanBeWithdrawn(t *testing.T) {
 func TestRunningInvocationRunsOnWithoutItsCaller(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{}, single("f"))
-	pid := value[int](t, call(t, s, "f", "pid"))
 	ctx, cancel := context.WithCancel(t.Context())
 	g := newGate(t)
 	left := make(chan error)
@@ -433,7 +441,7 @@ func TestRunningInvocationRunsOnWithoutItsCaller(t *testing.T) {
 		left <- err
 	}()
 	state := func(want EnvironmentState) func() bool {
-		return func() bool { e := s.Environments(); return len(e) == 1 && e[0].State == want && e[0].PID == pid }
+		return func() bool { e := s.Environments(); return len(e) == 1 && e[0].State == want && e[0].Invocations == 1 }
 	}
 	eventually(t, "busy", state(Busy))
 	cancel()

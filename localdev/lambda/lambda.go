@@ -19,8 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -37,9 +35,6 @@ const (
 	// may not be less than minUnreserved.
 	accountConcurrency = 1000
 	minUnreserved      = 100
-	// maxHeaderBytes leaves room for the X-Ray cause, of which aws-lambda-go
-	// sends up to 1 MiB in one header.
-	maxHeaderBytes = 2 << 20
 )
 
 // ErrClosed is returned for invocations that the service's end cut short or refused.
@@ -76,13 +71,12 @@ type Service struct {
 	pool      *pool
 	envs      sync.Map // environment id → *environment, for the Runtime API
 
-	runtimeAddr string
-	server      *http.Server
-	running     sync.WaitGroup // environments
-	background  sync.WaitGroup // the Runtime API listener and the reaper
-	closing     chan struct{}
-	closeOnce   sync.Once
-	closeErr    error
+	runtime    *runtimeServer
+	running    sync.WaitGroup // environments
+	background sync.WaitGroup // the reaper and what it started
+	closing    chan struct{}
+	closeOnce  sync.Once
+	closeErr   error
 }
 
 // EnvironmentState is where an execution environment is in its life.
@@ -135,25 +129,12 @@ func New(o Options, functions []Config) (*Service, error) {
 		return nil, fmt.Errorf("lambda: temporary directory: %w", err)
 	}
 	s.root = root
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	if s.runtime, err = newRuntimeServer(s.serveRuntime); err != nil {
 		return nil, errors.Join(fmt.Errorf("lambda: runtime API: %w", err), os.RemoveAll(root))
-	}
-	s.runtimeAddr = listener.Addr().String()
-	s.server = &http.Server{
-		Handler:           http.HandlerFunc(s.serveRuntime),
-		ReadHeaderTimeout: 10 * time.Second, // of one request; between requests a runtime may idle for hours
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	if o.Output != nil {
 		s.out = newLogQueue(o.Output)
 	}
-	s.background.Go(func() {
-		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("lambda: runtime API stopped", "error", err)
-		}
-	})
 	s.background.Go(s.reap)
 	return s, nil
 }
@@ -248,7 +229,7 @@ func (s *Service) shutdown(ctx context.Context) error {
 		s.running.Wait()
 	}
 	// The listener goes after the processes, or they would log its absence.
-	errs = append(errs, s.server.Close())
+	errs = append(errs, s.runtime.close())
 	s.background.Wait()
 	if s.out != nil {
 		errs = append(errs, s.out.close(ctx))

@@ -22,16 +22,13 @@ const (
 	trailerErrorBody   = "Lambda-Runtime-Function-Error-Body"
 	headerResponseMode = "Lambda-Runtime-Function-Response-Mode"
 	errorCauseType     = "application/vnd.aws.lambda.error.cause+json"
-	// maxDrained is how much of a too large body is still read, so that its
-	// sender gets to see the answer instead of a broken connection.
-	maxDrained = 64 << 20
 )
 
 // functionErrorType is what an error type header may say.
 var functionErrorType = regexp.MustCompile(`^(Runtime|Function)\.[A-Z][a-zA-Z]+$`)
 
 // serveRuntime answers the Runtime API and what there is of the Extensions API.
-func (s *Service) serveRuntime(w http.ResponseWriter, r *http.Request) {
+func (s *Service) serveRuntime(w *reply, r *http.Request) {
 	id, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, runtimePrefix), "/")
 	known, ok := s.envs.Load(id)
 	if !ok {
@@ -46,7 +43,7 @@ func (s *Service) serveRuntime(w http.ResponseWriter, r *http.Request) {
 	e.serveExtensionCall(w, r, path)
 }
 
-func (e *environment) serveRuntimeCall(w http.ResponseWriter, r *http.Request, call string) {
+func (e *environment) serveRuntimeCall(w *reply, r *http.Request, call string) {
 	if rest, ok := strings.CutPrefix(call, "runtime/invocation/"); ok {
 		if rest == "next" && r.Method == http.MethodGet {
 			e.next(w, r)
@@ -98,7 +95,7 @@ func accepted(w http.ResponseWriter) {
 }
 
 // next completes the invocation before, and waits for one.
-func (e *environment) next(w http.ResponseWriter, r *http.Request) {
+func (e *environment) next(w *reply, r *http.Request) {
 	<-e.launched
 	f := e.function
 	f.mu.Lock()
@@ -120,27 +117,48 @@ func (e *environment) next(w http.ResponseWriter, r *http.Request) {
 		e.finish(before, init, o)
 		f.mu.Lock()
 	}
-	if e.state == Stopping {
-		f.mu.Unlock()
-		<-r.Context().Done() // the process is about to be gone
+	superseded := e.poll()
+	f.mu.Unlock()
+
+	select {
+	case inv := <-e.deliver: // one was waiting already
+		e.send(w, inv)
 		return
+	default:
 	}
-	e.polling++
+	select {
+	case inv := <-e.deliver:
+		if w.hungUp() {
+			e.takeBack(inv)
+			w.drop()
+			return
+		}
+		e.send(w, inv)
+	case <-superseded:
+		w.drop()
+	case <-e.gone:
+		w.drop()
+	case <-e.function.service.runtime.done:
+		w.drop()
+	}
+}
+
+// poll notes that the runtime waits for an invocation, now with this request; a
+// former one, that it must have given up, ends. Call it with the lock held.
+func (e *environment) poll() (superseded <-chan struct{}) {
+	if e.polling {
+		close(e.superseded)
+	}
+	e.polling, e.superseded = true, make(chan struct{})
 	switch {
+	case e.state == Stopping: // the process is about to be gone
 	case !e.ready:
 		e.initialize()
 	case e.state == Busy && e.current == nil:
 		e.becomeIdle()
-		f.schedule()
+		e.function.schedule()
 	}
-	f.mu.Unlock()
-
-	select {
-	case inv := <-e.deliver:
-		e.send(w, r, inv)
-	case <-r.Context().Done():
-		e.stopPolling()
-	}
+	return e.superseded
 }
 
 // initialize completes the init once the runtime and all extensions wait. Call
@@ -151,14 +169,14 @@ func (e *environment) initialize() {
 			return
 		}
 	}
-	if e.polling == 0 || e.ready || e.state == Stopping {
+	if !e.polling || e.ready || e.state == Stopping {
 		return
 	}
 	e.ready = true
-	e.measure() // in case the first invocation ends the process
+	e.measure()  // in case the first invocation ends the process
 	if !e.cold { // bound to its first invocation, whose clock is running
 		e.state = Busy
-		e.polling--
+		e.polling = false
 		e.deliver <- e.current
 		return
 	}
@@ -169,37 +187,13 @@ func (e *environment) initialize() {
 	e.function.schedule()
 }
 
-// stopPolling handles a runtime that hung up instead of waiting on.
-func (e *environment) stopPolling() {
-	f := e.function
-	f.mu.Lock()
-	select {
-	case inv := <-e.deliver:
-		f.mu.Unlock()
-		e.takeBack(inv)
-		return
-	default:
-	}
-	e.polling--
-	if e.polling == 0 && e.state == Idle {
-		f.removeIdle(e)
-		e.state = Busy // with nothing, until it asks again
-	}
-	f.mu.Unlock()
-}
-
 // send writes the event. Once it has left for a runtime that may be alive, the
 // invocation is not given to another one.
-func (e *environment) send(w http.ResponseWriter, r *http.Request, inv *invocation) {
-	if r.Context().Err() != nil {
-		e.takeBack(inv)
-		return
-	}
+func (e *environment) send(w *reply, inv *invocation) {
 	e.logStart(inv)
 	deadline := inv.start.Add(e.function.config.Timeout)
 	h := w.Header()
 	h["Content-Type"] = []string{"application/json"}
-	h["Content-Length"] = []string{strconv.Itoa(len(inv.payload))}
 	h["Lambda-Runtime-Aws-Request-Id"] = []string{inv.id}
 	h["Lambda-Runtime-Deadline-Ms"] = []string{strconv.FormatInt(deadline.UnixMilli(), 10)}
 	h["Lambda-Runtime-Invoked-Function-Arn"] = []string{inv.arn}
@@ -207,13 +201,10 @@ func (e *environment) send(w http.ResponseWriter, r *http.Request, inv *invocati
 	if inv.clientContext != "" {
 		h["Lambda-Runtime-Client-Context"] = []string{inv.clientContext}
 	}
-	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(inv.payload)
-	if err == nil {
-		err = http.NewResponseController(w).Flush()
-	}
-	if err != nil {
+	_, _ = w.Write(inv.payload) // send tells
+	if w.send() != nil {
 		e.takeBack(inv)
+		w.drop()
 	}
 }
 
@@ -327,7 +318,7 @@ func (e *environment) fail(why *fault) bool {
 	f := e.function
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if e.ready || e.fault != nil || e.polling > 0 || e.state == Stopping {
+	if e.ready || e.fault != nil || e.polling || e.state == Stopping {
 		return false
 	}
 	e.fault = why

@@ -61,7 +61,7 @@ func (b *sandbox) variables(s *Service, c Config) []string {
 		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
 		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + c.Name,
 		"AWS_LAMBDA_LOG_STREAM_NAME":      b.logStream,
-		"AWS_LAMBDA_RUNTIME_API":          s.runtimeAddr + runtimePrefix + b.id,
+		"AWS_LAMBDA_RUNTIME_API":          s.runtime.addr() + runtimePrefix + b.id,
 		"AWS_XRAY_CONTEXT_MISSING":        "LOG_ERROR",
 		"AWS_XRAY_DAEMON_ADDRESS":         net.JoinHostPort(xrayHost, xrayPort),
 		"_AWS_XRAY_DAEMON_ADDRESS":        xrayHost,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,6 +45,7 @@ func Open(s Settings, pool int) (redis.UniversalClient, error) {
 		Addrs:                 strings.Split(s.Addr, ","),
 		IsClusterMode:         s.Cluster,
 		DialTimeout:           dialTimeout,
+		DialerRetries:         1, // each retry of a command dials anew
 		ReadTimeout:           readTimeout,
 		WriteTimeout:          readTimeout,
 		ContextTimeoutEnabled: true,
@@ -51,9 +53,9 @@ func Open(s Settings, pool int) (redis.UniversalClient, error) {
 		Protocol:              2,
 		DisableIdentity:       true, // saves a round trip a connection
 	}
-	for _, addr := range o.Addrs {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return nil, fmt.Errorf("connect: REDIS_ADDR: %q is not host:port", addr)
+	for i, addr := range o.Addrs {
+		if !validAddr(addr) { // not repeated: a URL has the password in it
+			return nil, fmt.Errorf("connect: REDIS_ADDR: address %d is not host:port, without a scheme, a user or a password", i+1)
 		}
 	}
 	if len(o.Addrs) > 1 && !s.Cluster {
@@ -82,4 +84,13 @@ func Open(s Settings, pool int) (redis.UniversalClient, error) {
 		return nil, fmt.Errorf("connect: REDIS_AUTH: %q is not none, password or iam", s.Auth)
 	}
 	return redis.NewUniversalClient(o), nil
+}
+
+func validAddr(addr string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || host == "" || strings.ContainsAny(host, " \t/@") {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
 }

@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -21,6 +22,8 @@ const (
 	// SHA-256 of the empty body that the presigned request has.
 	emptyBody = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
+
+var errNoRegion = errors.New("AWS_REGION: is not set, and a token is made for a region")
 
 // iamTokens makes the tokens that stand for a password, each a presigned
 // request to connect, without its scheme.
@@ -60,6 +63,9 @@ func (t *iamTokens) mint(ctx context.Context) error {
 		c, err := t.load(ctx)
 		if err != nil {
 			return err
+		}
+		if c.Region == "" {
+			return errNoRegion
 		}
 		t.aws = &c
 	}

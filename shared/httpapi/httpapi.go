@@ -14,7 +14,9 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
@@ -111,22 +113,48 @@ func IdempotencyKey(w http.ResponseWriter, r *http.Request, valid func(string) b
 	return key, true
 }
 
+// Routes serves a mux, and answers with a problem what it has no route for: a
+// mux would send plain text, or a redirect for a path such as /orders/.. that
+// API Gateway had decoded.
+func Routes(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern == "" || path.Clean(r.URL.Path) != r.URL.Path {
+			Fail(w, http.StatusNotFound, "", "there is nothing at this path, or not for this method")
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// lastWords is the time kept back from the deadline of an invocation to answer
+// in: killed instead, it could not say that Redis is away.
+const lastWords = 500 * time.Millisecond
+
 // Lambda makes a handler of HTTP API events, payload 2.0, of a net/http one.
 func Lambda(h http.Handler, log *slog.Logger) func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	adapter := httpadapter.NewV2(recovered(h, log))
+	garbled := httpadapter.NewV2(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		Fail(w, http.StatusBadRequest, "", "the body is not valid base64, as the event says that it is")
+	}))
 	return func(ctx context.Context, e events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		// The adapter makes an http.Request from the text of a URL. API Gateway
 		// hands over the path decoded, so that "/a%3Fb" would become a query, and
 		// "/a%25" would be no URL at all.
-		path := e.RawPath
-		if path == "" {
-			path = e.RequestContext.HTTP.Path
+		decoded := e.RawPath
+		if decoded == "" {
+			decoded = e.RequestContext.HTTP.Path
 		}
-		e.RawPath = (&url.URL{Path: path}).EscapedPath()
+		e.RawPath = (&url.URL{Path: decoded}).EscapedPath()
 		if e.IsBase64Encoded {
 			if _, err := base64.StdEncoding.DecodeString(e.Body); err != nil {
-				return events.APIGatewayV2HTTPResponse{StatusCode: http.StatusBadRequest}, nil
+				e.Body, e.IsBase64Encoded = "", false
+				return garbled.ProxyWithContext(ctx, e)
 			}
+		}
+		if deadline, ok := ctx.Deadline(); ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, deadline.Add(-lastWords))
+			defer cancel()
 		}
 		return adapter.ProxyWithContext(ctx, e)
 	}

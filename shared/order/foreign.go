@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -86,14 +87,17 @@ func (f *Foreign) readItems(raw json.RawMessage) (flaw string) {
 	if raw == nil {
 		return "items: is required"
 	}
-	var items []Item
-	if err := json.Unmarshal(raw, &items); err != nil {
-		return "items: " + explain(err).Error()
+	var in struct {
+		Items []Item `json:"items"`
 	}
-	if err := validateItems(items); err != nil {
+	// In an object, so that an error names the field.
+	if err := json.Unmarshal(slices.Concat([]byte(`{"items":`), raw, []byte("}")), &in); err != nil {
+		return explain(err).Error()
+	}
+	if err := validateItems(in.Items); err != nil {
 		return err.Error()
 	}
-	f.Order.Items = items
+	f.Order.Items = in.Items
 	return ""
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -124,9 +125,14 @@ func explain(err error) *FieldError {
 		return fieldErr("", "is not valid JSON: it ends too early")
 	}
 	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return fieldErr(strings.Trim(field, `"`), "is not a field of an order; an order has orderId, warehouse and items, an item id and quantity")
+		return fieldErr(clip(strings.Trim(field, `"`)), "is not a field of an order; an order has orderId, warehouse and items, an item id and quantity")
 	}
 	return fieldErr("", "is not valid JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// clip bounds a name that the client chose: it is sent back.
+func clip(name string) string {
+	return fmt.Sprintf("%.64s", name)
 }
 
 func kindOf(e *json.UnmarshalTypeError) string {
@@ -180,10 +186,9 @@ func refuseDuplicateKeys(body []byte) *FieldError {
 			}
 		case string:
 			if n := len(stack); n > 0 && stack[n-1].key {
-				// encoding/json matches names without regard to case.
-				name := strings.ToLower(d)
+				name := fold(d)
 				if stack[n-1].keys[name] {
-					return fieldErr(d, "is given twice")
+					return fieldErr(clip(d), "is given twice")
 				}
 				stack[n-1].keys[name] = true
 				stack[n-1].key = false
@@ -194,4 +199,18 @@ func refuseDuplicateKeys(body []byte) *FieldError {
 			stack[n-1].key = true // a value has ended
 		}
 	}
+}
+
+// fold is equal for names that encoding/json takes for the same field: it
+// matches them without regard to case, in the way of Unicode (ſ is an s).
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		for {
+			next := unicode.SimpleFold(r)
+			if next <= r { // round to the least of those that are the same
+				return next
+			}
+			r = next
+		}
+	}, name)
 }

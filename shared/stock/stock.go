@@ -92,11 +92,23 @@ func Receive(ctx context.Context, e *claim.Engine, r Receipt) (onHand int64, rep
 	case "conflict":
 		return 0, false, ErrConflict
 	case "failed":
-		return 0, false, &RefusedError{got.Reason}
+		if got.Reason == "full" {
+			return 0, false, &RefusedError{fmt.Sprintf("more than %d would be on hand", int64(MaxOnHand))}
+		}
+		return 0, false, raisedError(got.Reason)
 	}
-	onHand, err = strconv.ParseInt(got.Result, 10, 64)
+	onHand, err = parseUnits(r.SKU, got.Result)
 	return onHand, got.Verdict == "replayed", err
 }
+
+// raisedError is what Redis raised in the effect, such as that it is full. The
+// engine tells by the text whether to try again.
+type raisedError string
+
+func (e raisedError) Error() string { return "stock: receive: " + string(e) }
+
+// RedisError makes it an error that Redis answered with.
+func (raisedError) RedisError() {}
 
 // OnHand reads one SKU. It reports false for one that was never received.
 func OnHand(ctx context.Context, rdb redis.UniversalClient, warehouse, sku string) (int64, bool, error) {
@@ -139,6 +151,10 @@ func Levels(ctx context.Context, rdb redis.UniversalClient, warehouse string, cu
 // CorruptError says that Redis holds something that is no stock level.
 type CorruptError struct{ SKU, Text string }
 
+// RedisError makes it an error of what Redis answered, not of the way there:
+// to try again does not help.
+func (e *CorruptError) RedisError() {}
+
 func (e *CorruptError) Error() string {
 	return fmt.Sprintf("stock: the level of %s is not a whole number: %.40q", e.SKU, e.Text)
 }
@@ -180,7 +196,7 @@ func ParseMovement(m redis.XMessage) (Movement, error) {
 	for change := range strings.SplitSeq(text("moves"), ",") {
 		sku, units, _ := strings.Cut(change, " ")
 		n, err := strconv.ParseInt(units, 10, 64)
-		if err != nil {
+		if err != nil || sku == "" {
 			return v, fmt.Errorf("stock: ledger entry %s: %.60q is not a movement", m.ID, change)
 		}
 		v.Changes[sku] += n

@@ -8,7 +8,8 @@ for i = 1, #ARGV, 2 do
   local sku, want = ARGV[i], tonumber(ARGV[i + 1])
   local text = redis.call('HGET', KEYS[1], sku) or '0'
   local have = tonumber(text)
-  if not have or have ~= math.floor(have) then
+  -- Redis adds only to what is written just so: 5, and neither 5.0 nor 05.
+  if not have or string.format('%d', have) ~= text then
     error('the stock of ' .. sku .. ' is not a whole number: ' .. string.sub(text, 1, 40), 0)
   end
   if have < want then

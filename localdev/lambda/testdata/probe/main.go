@@ -64,7 +64,7 @@ func (p *probe) handle(ctx context.Context, e event) (any, error) {
 		os.Exit(e.N)
 	case "kill":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		forever()
 	case "panic":
 		panic(e.Text)
 	case "error":
@@ -110,14 +110,15 @@ func (p *probe) handle(ctx context.Context, e event) (any, error) {
 		fmt.Print("no newline")
 	case "break":
 		return &stream{reader: io.MultiReader(strings.NewReader("half"), brokenReader{})}, nil
-	case "linger": // answers, and then stops before it asks for the next invocation
-		stop := func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }
-		return &stream{reader: strings.NewReader(fmt.Sprint(os.Getpid())), after: stop}, nil
+	case "linger": // answers, and does not ask for the next invocation
+		return &stream{reader: strings.NewReader(fmt.Sprint(os.Getpid())), after: forever}, nil
 	case "nil":
 		return nil, nil
 	}
 	return e.Value, nil
 }
+
+func forever() { time.Sleep(time.Hour) }
 
 type brokenReader struct{}
 
@@ -129,7 +130,7 @@ func main() {
 		fmt.Println("no luck")
 		os.Exit(7)
 	case "hang":
-		select {}
+		forever()
 	case "once": // fails in the first process of an environment only
 		if _, err := os.Stat(os.TempDir() + "/tried"); err != nil {
 			_ = os.WriteFile(os.TempDir()+"/tried", nil, 0o600)
@@ -140,8 +141,13 @@ func main() {
 	if mark := os.Getenv("PROBE_SIGTERM"); mark != "" {
 		options = append(options, lambda.WithEnableSIGTERM(func() {
 			began := time.Now()
-			for { // until SIGKILL: the mark's age tells how long it took
-				_ = os.WriteFile(mark, fmt.Append(nil, time.Since(began).Milliseconds()), 0o600)
+			for { // until SIGKILL: the last line tells how long that took
+				f, err := os.OpenFile(mark, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+				if err != nil {
+					panic(err)
+				}
+				fmt.Fprintln(f, time.Since(began).Milliseconds())
+				_ = f.Close()
 				time.Sleep(5 * time.Millisecond)
 			}
 		}))
