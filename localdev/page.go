@@ -17,7 +17,9 @@ import (
 )
 
 // livePage hands the lines of an emulator to its page, once there is one.
-type livePage struct{ console atomic.Pointer[console.Console] }
+type livePage struct {
+	console atomic.Pointer[console.Console]
+}
 
 func (p *livePage) line(l emulator.Line) {
 	if c := p.console.Load(); c != nil {

@@ -11,7 +11,7 @@ import (
 // pause waits a time that grows with n, with full jitter.
 func pause(ctx context.Context, n int) error {
 	limit := backoff(100*time.Millisecond, 5*time.Second, n)
-	timer := time.NewTimer(rand.N(limit) + time.Millisecond) //nolint:gosec // jitter need not be unpredictable
+	timer := time.NewTimer(rand.N(limit) + time.Millisecond)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -12,6 +12,7 @@ import (
 type result struct {
 	answer delivery.Answer
 	err    error
+	at     time.Time
 }
 
 // heat is one race for a batch.
@@ -38,7 +39,7 @@ func (l *lane) handOut(ctx context.Context, ds []claim.Delivery, release func())
 					Warehouse: l.engine.Keys().Partition(), Contenders: l.settings.Fanout, Lane: lane, Deliveries: ds,
 				})
 				release()
-				h.results <- result{answer, err}
+				h.results <- result{answer, err, time.Now()}
 			}()
 		}
 		if l.settings.FanoutMode == "hedge" && h.first(start) {

@@ -17,8 +17,8 @@ type verdict struct {
 	before   bool // it had ended, or there is no such order
 	tried    bool // somebody had it in hand, or may have had
 	problem  string
-	held     map[string]time.Duration // who was seen to hold it, and what was left of the lease
-	released []string                 // who has given it up
+	held     map[string]time.Time // who was seen to hold it, and when that lease ends
+	released []string             // who has given it up
 }
 
 // judge takes in what the contenders said. None of it acknowledges anything: an
@@ -86,7 +86,7 @@ func tally(ds []claim.Delivery, results []result) (verdicts map[string]*verdict,
 			answered++
 			for _, out := range r.answer.Outcomes {
 				if v := verdicts[out.Entry]; v != nil {
-					v.add(r.answer.Contender, out)
+					v.add(r, out)
 				}
 			}
 		}
@@ -94,7 +94,7 @@ func tally(ds []claim.Delivery, results []result) (verdicts map[string]*verdict,
 	return verdicts, answered, problem
 }
 
-func (v *verdict) add(contender string, out delivery.Outcome) {
+func (v *verdict) add(r result, out delivery.Outcome) {
 	switch out.Outcome {
 	case claim.Done:
 		v.ended = true
@@ -104,11 +104,11 @@ func (v *verdict) add(contender string, out delivery.Outcome) {
 		v.before = true
 	case claim.Busy:
 		if v.held == nil {
-			v.held = map[string]time.Duration{}
+			v.held = map[string]time.Time{}
 		}
-		v.held[out.Owner] = time.Duration(out.LeftMS) * time.Millisecond
+		v.held[out.Owner] = r.at.Add(time.Duration(out.LeftMS) * time.Millisecond)
 	case claim.Failed:
-		v.released = append(v.released, fmt.Sprintf("%d:%s", out.Fence, contender))
+		v.released = append(v.released, fmt.Sprintf("%d:%s", out.Fence, r.answer.Contender))
 		fallthrough
 	default: // lost
 		v.tried, v.problem = true, string(out.Outcome)+": "+out.Reason
@@ -120,9 +120,9 @@ func (v *verdict) add(contender string, out delivery.Outcome) {
 // failed was seen to hold it by the others, but has released it.
 func (v *verdict) left() time.Duration {
 	var longest time.Duration
-	for holder, left := range v.held {
+	for holder, end := range v.held {
 		if !slices.Contains(v.released, holder) {
-			longest = max(longest, left)
+			longest = max(longest, time.Until(end))
 		}
 	}
 	return longest

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,35 +82,6 @@ func TestTheBatchGrowsWithTheBacklog(t *testing.T) {
 	}
 }
 
-func TestAContenderThatNeverAnswersKeepsOneSlot(t *testing.T) {
-	t.Parallel()
-	rdb := redistest.Server(t)
-	shop := newShop(t, rdb, "main")
-	s := quick()
-	s.Fanout, s.InFlight = 2, 2
-	racer := shop.racer()
-	frozen, thaw := make(chan struct{}), make(chan struct{})
-	var first atomic.Bool
-	c, _ := contend(s, func(ctx context.Context, b delivery.Batch) (delivery.Answer, error) {
-		if b.Lane == 0 && first.CompareAndSwap(false, true) {
-			close(frozen)
-			<-thaw
-		}
-		return racer.race(ctx, b)
-	})
-	start(t, rdb, s, c)
-	shop.place(t, "001", "29")
-	<-frozen
-	// Of four slots three are left: enough for a batch at a time.
-	for _, id := range ids("other", 10) {
-		shop.place(t, "001", id)
-		shop.settled(t, id)
-	}
-	shop.settled(t, "29") // by the other contender
-	close(thaw)
-	shop.empty(t)
-}
-
 func TestAnIdleWarehouseTakesNothingFromABusyOne(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Server(t)
@@ -145,7 +114,7 @@ func TestTwoBridgesShareTheWork(t *testing.T) {
 		arrived.Add(2)
 		go func() { arrived.Wait(); close(both) }()
 		s := quick()
-		s.InFlight, s.BatchMax, s.RedeliverAt = 1, 5, patience
+		s.InFlight, s.BatchMax = 1, 5
 		for range 2 {
 			var once sync.Once
 			c, _ := contend(s, func(ctx context.Context, b delivery.Batch) (delivery.Answer, error) {
@@ -177,6 +146,7 @@ func TestABridgeThatIsKilledIsTakenOverFrom(t *testing.T) {
 			t.Fatalf("read %v, %v", ds, err)
 		}
 		s := quick()
+		s.RedeliverAt = 50 * time.Millisecond
 		for range 2 {
 			c, _ := contend(s, shop.racer().race)
 			start(t, rdb, s, c)
@@ -184,163 +154,4 @@ func TestABridgeThatIsKilledIsTakenOverFrom(t *testing.T) {
 		shop.settled(t, orders...)
 		shop.empty(t)
 	})
-}
-
-func TestAStopWaitsForWhatWasHandedOut(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		shop := newShop(t, rdb, "main")
-		s := quick()
-		racer := shop.racer()
-		var out sync.WaitGroup
-		out.Add(s.Fanout)
-		release := make(chan struct{})
-		c, seen := contend(s, func(ctx context.Context, b delivery.Batch) (delivery.Answer, error) {
-			out.Done()
-			<-release
-			return racer.race(ctx, b)
-		})
-		b := start(t, rdb, s, c)
-		shop.place(t, "001", "29")
-		out.Wait()
-		b.end()
-		until(t, "the bridge to drain", func() bool { return len(b.log.lines(t, "draining")) == 1 })
-		select {
-		case err := <-b.ended:
-			t.Fatalf("the bridge ended (%v) before what it had handed out", err)
-		default:
-		}
-		close(release)
-		b.stop(t)
-		shop.settled(t, "29")
-		shop.empty(t)
-		if cs := shop.consumers(t); len(cs) != 0 {
-			t.Errorf("consumers left: %v", cs)
-		}
-		if alive, err := shop.engine.Alive(t.Context()); err != nil || alive {
-			t.Errorf("a sign of life is left: %v, %v", alive, err)
-		}
-		if n := seen.count(); n != s.Fanout {
-			t.Errorf("%d invocations, want %d", n, s.Fanout)
-		}
-	})
-}
-
-func TestWhatAStopCutsOffIsTakenOver(t *testing.T) {
-	t.Parallel()
-	rdb := redistest.Server(t)
-	shop := newShop(t, rdb, "main")
-	s := quick()
-	out := make(chan struct{}, s.Fanout)
-	c, _ := contend(s, func(ctx context.Context, _ delivery.Batch) (delivery.Answer, error) {
-		out <- struct{}{}
-		<-ctx.Done()
-		return delivery.Answer{}, ctx.Err()
-	})
-	log := &logs{}
-	lanes, err := open(rdb, s, c, log.logger())
-	if err != nil {
-		t.Fatal(err)
-	}
-	soft, stop := context.WithCancel(context.Background())
-	hard, kill := context.WithCancel(context.Background())
-	defer stop()
-	defer kill()
-	ended := make(chan error, 1)
-	go func() { ended <- lanes[0].run(soft, hard) }()
-	shop.place(t, "001", "29")
-	for range s.Fanout {
-		<-out
-	}
-	stop()
-	kill()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Fatal(err)
-		}
-	case <-time.After(patience):
-		t.Fatal("the lane did not end")
-	}
-	// Redis would forget what a consumer that is removed has pending.
-	if n := len(shop.pending(t)); n != 1 || len(shop.consumers(t)) != 1 {
-		t.Fatalf("%d pending of %d consumers, want the order of the one", n, len(shop.consumers(t)))
-	}
-	other, _ := contend(s, shop.racer().race)
-	start(t, rdb, s, other)
-	shop.settled(t, "29")
-	shop.empty(t)
-}
-
-func TestAFlushIsSurvived(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		shop := newShop(t, rdb, "main")
-		s := quick()
-		c, _ := contend(s, shop.racer().race)
-		start(t, rdb, s, c)
-		shop.place(t, "001", "before")
-		shop.settled(t, "before")
-		for round := range 3 {
-			if err := rdb.FlushAll(t.Context()).Err(); err != nil {
-				t.Fatal(err)
-			}
-			shop.fill(t)
-			after := ids(fmt.Sprint("after-", round), 5)
-			shop.place(t, "001", after...)
-			shop.settled(t, after...)
-			shop.empty(t)
-		}
-	})
-}
-
-func TestRedisGoesAwayAndComesBack(t *testing.T) {
-	t.Parallel()
-	server := redistest.Server(t)
-	link := redistest.NewLink(t, server)
-	rdb := redis.NewClient(&redis.Options{Addr: link.Addr, Protocol: 2, DisableIdentity: true, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1})
-	t.Cleanup(func() { _ = rdb.Close() })
-	shop := newShop(t, server, "main")
-	s := quick()
-	c, _ := contend(s, racerOn(rdb, 300*time.Millisecond).race) // the contenders lose it as well
-	b := start(t, rdb, s, c)
-	for round := range 3 {
-		before, during := ids(fmt.Sprint("before-", round), 50), ids(fmt.Sprint("during-", round), 50)
-		shop.place(t, "001", before...) // some are in hand when it goes
-		link.Cut()
-		warned := len(b.log.lines(t, "orders not read"))
-		until(t, "the bridge to notice", func() bool { return len(b.log.lines(t, "orders not read")) > warned })
-		shop.place(t, "001", during...)
-		link.Mend(t)
-		shop.settled(t, before...)
-		shop.settled(t, during...)
-	}
-	shop.empty(t)
-	if letters := shop.buried(t, 0); len(letters) != 0 {
-		t.Errorf("dead letters: %v", letters)
-	}
-}
-
-func TestRedisThatIsAwayAtTheStartIsWaitedFor(t *testing.T) {
-	t.Parallel()
-	server := redistest.Server(t)
-	link := redistest.NewLink(t, server)
-	link.Cut()
-	rdb := redis.NewClient(&redis.Options{Addr: link.Addr, Protocol: 2, DisableIdentity: true, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1})
-	t.Cleanup(func() { _ = rdb.Close() })
-	shop := newShop(t, server, "main")
-	s := quick()
-	c, _ := contend(s, shop.racer().race)
-	shop.place(t, "001", "29")
-	b := start(t, rdb, s, c)
-	until(t, "the bridge to notice", func() bool { return len(b.log.lines(t, "redis is not available")) > 1 })
-	link.Mend(t)
-	shop.settled(t, "29")
-
-	// One that is stopped meanwhile just ends.
-	link.Cut()
-	idle := start(t, rdb, s, c)
-	until(t, "the second to notice", func() bool { return len(idle.log.lines(t, "redis is not available")) > 0 })
-	idle.stop(t)
-	link.Mend(t)
 }

@@ -2,22 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"runtime"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"photofinish/shared/delivery"
 	"photofinish/shared/redistest"
 )
 
@@ -99,7 +92,7 @@ func TestHealth(t *testing.T) {
 	url := fmt.Sprintf("http://%s/healthz", b.log.lines(t, "health served")[0]["addr"])
 	get := func() (int, string) {
 		t.Helper()
-		res, err := http.Get(url) //nolint:gosec,noctx // its own address
+		res, err := http.Get(url) //nolint:noctx // its own address
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +109,7 @@ func TestHealth(t *testing.T) {
 	link.Mend(t)
 	until(t, "the bridge to be healthy", func() bool { code, _ := get(); return code == http.StatusOK })
 	b.stop(t)
-	if res, err := http.Get(url); err == nil { //nolint:gosec,noctx // its own address
+	if res, err := http.Get(url); err == nil { //nolint:noctx // its own address
 		_ = res.Body.Close()
 		t.Error("health is served after the end")
 	}
@@ -132,138 +125,4 @@ func TestALaneIsQuietFromItsLastSignOfLife(t *testing.T) {
 	if l.quiet() > beatTTL {
 		t.Error("a lane that just gave one counts as dead")
 	}
-}
-
-// lambdaAPI is the Invoke API of Lambda: the first calls are throttled, the
-// others go to race.
-type lambdaAPI struct {
-	race func(ctx context.Context, b delivery.Batch) (delivery.Answer, error)
-
-	mu        sync.Mutex
-	paths     map[string]int
-	throttled int
-}
-
-const throttleFirst = 4
-
-func (l *lambdaAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	l.mu.Lock()
-	l.paths[r.Method+" "+r.URL.Path]++
-	throttle := l.throttled < throttleFirst
-	if throttle {
-		l.throttled++
-	}
-	l.mu.Unlock()
-	if throttle {
-		w.Header().Set("X-Amzn-ErrorType", "TooManyRequestsException")
-		w.WriteHeader(http.StatusTooManyRequests)
-		_, _ = io.WriteString(w, `{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}`)
-		return
-	}
-	var b delivery.Batch
-	if err := json.NewDecoder(r.Body).Decode(&b); err != nil {
-		w.WriteHeader(http.StatusBadRequest)
-		return
-	}
-	out, err := lambdaAnswer(l.race(r.Context(), b))
-	if err != nil {
-		w.WriteHeader(http.StatusInternalServerError)
-		return
-	}
-	if out.FunctionError != nil {
-		w.Header().Set("X-Amz-Function-Error", *out.FunctionError)
-	}
-	_, _ = w.Write(out.Payload)
-}
-
-// The program as it is run as a service: settings from the environment, the real
-// client of Lambda, admission, health, and an end by SIGTERM that leaves nothing
-// running. It is not parallel: signals and the environment are the process's.
-func TestTheServiceFromStartToSIGTERM(t *testing.T) {
-	rdb := redistest.Server(t)
-	home := newShop(t, rdb, "main")
-	north := newShop(t, rdb, "north")
-	racer := home.racer()
-	var crashed sync.Once
-	api := &lambdaAPI{paths: map[string]int{}, race: func(ctx context.Context, b delivery.Batch) (delivery.Answer, error) {
-		var err error
-		crashed.Do(func() { err = crash{} })
-		if err != nil {
-			return delivery.Answer{}, err
-		}
-		return racer.race(ctx, b)
-	}}
-	server := httptest.NewServer(api)
-	defer server.Close()
-	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL_LAMBDA": server.URL, "AWS_REGION": "eu-central-1",
-		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
-	} {
-		t.Setenv(name, value)
-	}
-	out := &logs{}
-	ended := make(chan error, 1)
-	go func() {
-		ended <- run([]string{
-			"REDIS_ADDR=" + rdb.Options().Addr, "INVENTORY_FUNCTION=inventory", "WAREHOUSES=main,north", "ADMIT=true",
-			"BACKOFF_BASE=20ms", "BACKOFF_MAX=80ms", "REDELIVER_AFTER=50ms", "HEALTH_ADDR=127.0.0.1:0", "MAX_DELIVERIES=3",
-		}, out)
-	}()
-	defer func() {
-		if t.Failed() {
-			t.Logf("log:\n%s", out.tail())
-		}
-	}()
-	until(t, "the bridge to be at work", func() bool {
-		return len(out.lines(t, "bridge at work")) == 1 && len(out.lines(t, "health served")) == 1 && len(out.lines(t, "channel heard")) == 1
-	})
-
-	if !atWork() {
-		t.Fatal("the goroutines of a bridge at work are not recognised")
-	}
-	orders, others := ids("order", 20), ids("north", 20)
-	home.place(t, "001", orders...)
-	north.place(t, "001", others...)
-	publish(t, rdb, `{"id":"1719300000000","items":[{"id":"001","quantity":2}]}`, "xx")
-	home.settled(t, append(orders, "1719300000000")...)
-	north.settled(t, others...)
-	home.empty(t)
-	north.empty(t)
-	home.buried(t, 0)
-	north.buried(t, 0)
-
-	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Errorf("run: %v", err)
-		}
-	case <-time.After(patience):
-		t.Fatal("the bridge did not end")
-	}
-	if len(out.lines(t, "bridge stopped")) != 1 {
-		t.Error("the end was not logged")
-	}
-	for _, s := range []*shop{home, north} {
-		if cs := s.consumers(t); len(cs) != 0 {
-			t.Errorf("consumers left in %s: %v", s.warehouse(), cs)
-		}
-	}
-	api.mu.Lock()
-	if len(api.paths) != 1 || api.paths["POST /2015-03-31/functions/inventory/invocations"] == 0 {
-		t.Errorf("calls: %v", api.paths)
-	}
-	api.mu.Unlock()
-	server.Close()
-	until(t, "all goroutines of the bridge to end", func() bool { return !atWork() })
-}
-
-// atWork reports whether any goroutine is that of a bridge.
-func atWork() bool {
-	buf := make([]byte, 1<<22)
-	stacks := string(buf[:runtime.Stack(buf, true)])
-	return strings.Contains(stacks, "bridge.(*") || strings.Contains(stacks, "bridge.serve")
 }

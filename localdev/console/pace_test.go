@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -134,4 +135,78 @@ func TestHeartbeat(t *testing.T) {
 		c.Close()
 		watching.Wait()
 	})
+}
+
+// stuck is the connection of a subscriber who does not read: a write waits until
+// its deadline.
+type stuck struct {
+	*httptest.ResponseRecorder
+	changed  chan struct{} // a deadline was set
+	mu       sync.Mutex
+	deadline time.Time
+}
+
+func (s *stuck) SetWriteDeadline(t time.Time) error {
+	s.mu.Lock()
+	s.deadline = t
+	s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (s *stuck) Write([]byte) (int, error) {
+	for {
+		s.mu.Lock()
+		left := time.Until(s.deadline)
+		s.mu.Unlock()
+		if left <= 0 {
+			return 0, os.ErrDeadlineExceeded
+		}
+		select {
+		case <-time.After(left):
+		case <-s.changed:
+		}
+	}
+}
+
+func TestStuckSubscriber(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		close time.Duration // when the console is closed
+		want  time.Duration // how long the subscriber stays
+	}{
+		{"is dropped", time.Hour, 5 * time.Second},
+		{"does not hold up Close", time.Second, time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:0"})
+				defer rdb.Close()
+				rdb.AddHook(&counter{})
+				c, err := console.New(console.Config{Redis: rdb, Warehouses: []string{"main"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				var stayed time.Duration
+				var watching sync.WaitGroup
+				watching.Go(func() {
+					w := &stuck{ResponseRecorder: httptest.NewRecorder(), changed: make(chan struct{}, 1)}
+					c.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/api/events", nil))
+					stayed = time.Since(start)
+				})
+				time.Sleep(test.close)
+				c.Close()
+				watching.Wait()
+				if stayed != test.want {
+					t.Errorf("the subscriber stayed for %v, want %v", stayed, test.want)
+				}
+			})
+		})
+	}
 }

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer os.RemoveAll(dir)
+		defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 		workDir, localdev = dir, filepath.Join(dir, "localdev")
 		build := exec.Command("go", "build", "-o", localdev, "photofinish/localdev")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make does, so that the build cache serves both

@@ -48,7 +48,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			resp, err := http.Post(srv.URL+"/orders", "application/json", strings.NewReader(order)) //nolint:noctx // no deadline wanted
+			resp, err := http.Post(srv.URL+"/orders", "application/json", strings.NewReader(order))
 			if err != nil {
 				b.Error(err)
 				return

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -157,7 +158,7 @@ func (n *node) deepestGreedy(method, rest string, values []string, depth int) (b
 		return nil, nil, 0
 	}
 	if e := choose(n.greedy, method); e != nil {
-		best, bestValues, bestDepth = e, append(values[:len(values):len(values)], decode(rest)), depth
+		best, bestValues, bestDepth = e, slices.Concat(values, []string{decode(rest)}), depth
 	}
 	head, tail, more := strings.Cut(rest, "/")
 	if !more {

@@ -13,17 +13,14 @@ import (
 )
 
 const (
-	// initTime is how long a cold start may take before the init is retried as
-	// part of the invocation.
-	initTime = 10 * time.Second
+	// defaultInitTime is how long a cold start may take before the init is
+	// retried as part of the invocation.
+	defaultInitTime = 10 * time.Second
 	// stopGrace is what a process with an internal extension gets between
 	// SIGTERM and SIGKILL. Without an extension there is no SIGTERM.
 	stopGrace = 500 * time.Millisecond
 	// lastWords is how long a runtime that reported a failed init may take to exit.
 	lastWords = 250 * time.Millisecond
-	// measureTime is how old a measurement of memory may be. Taking one is not
-	// cheap, and what took longer than this gets a new one anyway.
-	measureTime = 2 * time.Millisecond
 )
 
 // environment is one process of a function. The fields below the line belong to
@@ -85,9 +82,9 @@ func (e *environment) info() EnvironmentInfo {
 func (e *environment) run() {
 	f := e.function
 	if e.cold {
-		e.platform(nil, initStart)
+		e.platform(nil, initStartLine(f.service.region))
 		f.mu.Lock()
-		e.initTimer = time.AfterFunc(initTime, e.initTimedOut)
+		e.initTimer = time.AfterFunc(f.service.initTime, e.initTimedOut)
 		f.mu.Unlock()
 	}
 	e.proc, e.startErr = e.launch()
@@ -126,11 +123,10 @@ func (e *environment) initTimedOut() {
 	if !late {
 		e.initTimeout = true
 		f.retire(e)
-		f.schedule()
 	}
 	f.mu.Unlock()
 	if !late {
-		e.kill()
+		e.kill() // ended goes on from there
 	}
 }
 
@@ -224,24 +220,11 @@ func (e *environment) timeOut(inv *invocation, start time.Time) {
 		inv.timedOut = true
 		e.initTimeout = !e.ready
 		f.retire(e)
-		f.schedule()
 	}
 	f.mu.Unlock()
 	if !late {
 		e.measure() // the last chance to
 		e.kill()
-	}
-}
-
-// measure takes the process's memory.
-func (e *environment) measure() {
-	select {
-	case <-e.launched:
-		if e.proc != nil {
-			e.peak.Store(e.proc.PeakMemory())
-			e.measured.Store(time.Now().UnixNano())
-		}
-	default:
 	}
 }
 
@@ -255,65 +238,5 @@ func (e *environment) setAnswered(yes bool) {
 		e.function.answered++
 	} else {
 		e.function.answered--
-	}
-}
-
-// finish completes an invocation: what the process wrote before is delivered,
-// then END and REPORT.
-func (e *environment) finish(inv *invocation, initTook time.Duration, o outcome) {
-	if !e.heard(inv) {
-		e.logging.Store(nil)
-		return
-	}
-	e.logStart(inv)
-	duration := time.Since(inv.start)
-	if e.proc != nil {
-		if inv.tail != nil || time.Now().UnixNano()-e.measured.Load() > int64(measureTime) {
-			e.measure()
-		}
-		e.proc.Flush()
-	}
-	e.logging.Store(nil)
-	e.platform(inv, endLine(inv.id))
-	e.platform(inv, reportLine(inv.id, duration, initTook, e.function.config.MemoryMB, e.peak.Load(), o))
-	if inv.finished != nil {
-		close(inv.finished)
-	}
-}
-
-// logStart writes START, unless the invocation has one.
-func (e *environment) logStart(inv *invocation) {
-	e.logging.Store(inv)
-	if e.heard(inv) {
-		inv.startLine.Do(func() { e.platform(inv, startLine(inv.id)) })
-	}
-}
-
-// heard reports whether anyone reads the log.
-func (e *environment) heard(inv *invocation) bool {
-	return e.function.service.out != nil || inv != nil && inv.tail != nil
-}
-
-func (e *environment) output(stream string, text []byte) {
-	inv := e.logging.Load()
-	if e.heard(inv) {
-		e.write(inv, Line{Stream: stream, Text: string(text)})
-	}
-}
-
-func (e *environment) platform(inv *invocation, text string) {
-	e.write(inv, Line{Platform: true, Text: text})
-}
-
-func (e *environment) write(inv *invocation, l Line) {
-	if inv != nil {
-		l.RequestID = inv.id
-		if inv.tail != nil {
-			inv.tail.add(l.Text)
-		}
-	}
-	if out := e.function.service.out; out != nil {
-		l.Time, l.Function, l.Environment = time.Now(), e.function.config.Name, e.box.id
-		out.put(l)
 	}
 }

@@ -145,7 +145,8 @@ func (f *function) takeIdle() *environment {
 			f.idle = f.idle[:last]
 			return e
 		}
-		f.retire(e) // its end will be noticed in a moment
+		f.retire(e)
+		e.kill() // it is dead or dying; to be sure
 	}
 	return nil
 }

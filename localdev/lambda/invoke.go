@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +19,9 @@ const (
 	maxResponse      = 6_291_556 // bytes of a synchronous response
 	maxClientContext = 3583      // bytes, base64 encoded
 )
+
+// requestID is what may stand in the path of the Runtime API.
+var requestID = regexp.MustCompile(`^[a-zA-Z0-9-]{1,64}$`)
 
 // Request is one synchronous invocation.
 type Request struct {
@@ -33,7 +37,8 @@ type Request struct {
 	ClientContext []byte
 	// TraceID is an X-Amzn-Trace-Id header to go on from; empty starts a trace.
 	TraceID string
-	// RequestID is the invocation's id; empty makes one.
+	// RequestID is the invocation's id, of letters, digits and hyphens; empty
+	// makes one.
 	RequestID string
 	// Tail asks for the end of the log. The response then waits until the
 	// environment is ready for its next invocation.
@@ -96,6 +101,8 @@ func (s *Service) Invoke(ctx context.Context, r Request) (Response, error) {
 	inv := &invocation{id: r.RequestID, arn: arn, traceID: continueTrace(r.TraceID), payload: r.Payload, answered: make(chan struct{})}
 	if inv.id == "" {
 		inv.id = uuid.NewString()
+	} else if !requestID.MatchString(inv.id) {
+		return Response{}, &InvalidParameterError{fmt.Sprintf("RequestID %q: must be letters, digits and hyphens.", inv.id)}
 	}
 	if len(r.ClientContext) > 0 {
 		var oneLine bytes.Buffer // it travels in a header

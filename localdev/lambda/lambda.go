@@ -66,6 +66,7 @@ type Service struct {
 	out             *logQueue // nil: nobody listens
 	root            string    // holds the temporary directories
 	idleTimeout     time.Duration
+	initTime        time.Duration
 
 	functions map[string]*function
 	pool      *pool
@@ -105,7 +106,7 @@ type EnvironmentInfo struct {
 // release everything. The error names the function and the setting at fault.
 func New(o Options, functions []Config) (*Service, error) {
 	s := &Service{
-		region: o.Region, account: o.AccountID, log: o.Logger, idleTimeout: o.IdleTimeout,
+		region: o.Region, account: o.AccountID, log: o.Logger, idleTimeout: o.IdleTimeout, initTime: defaultInitTime,
 		functions: make(map[string]*function, len(functions)),
 		closing:   make(chan struct{}),
 	}

@@ -138,31 +138,45 @@ func summary(l Line) string {
 	return strings.Join(kept, " ")
 }
 
-func TestInitThatTakesLongerThanTheTimeoutAfterACrash(t *testing.T) {
+// The cold start has a time of its own. After that the init is started again, on
+// the invocation's time.
+func TestInitThatTakesTooLong(t *testing.T) {
 	t.Parallel()
-	c := single("f")
-	c.Timeout = 500 * time.Millisecond
-	c.Env = map[string]string{"PROBE_INIT": "hang"}
-	s := start(t, Options{}, c)
-	ctx, cancel := context.WithCancel(t.Context())
-	answer := make(chan Response, 1)
-	go func() {
-		r, err := s.Invoke(ctx, Request{Function: "f"})
-		if err != nil {
-			t.Error(err)
+	for _, crash := range []bool{false, true} {
+		c := single("f")
+		c.Timeout = 500 * time.Millisecond
+		c.Env = map[string]string{"PROBE_INIT": "hang"}
+		rec := &recorder{}
+		s := start(t, Options{Output: rec.output}, c)
+		if s.initTime != 10*time.Second {
+			t.Errorf("a cold start may take %v", s.initTime)
 		}
-		answer <- r
-	}()
-	defer cancel()
-	// The cold start has 10 s. Its end starts the init again, on the invocation's time.
-	eventually(t, "starting", func() bool { e := s.Environments(); return len(e) == 1 && e[0].PID != 0 })
-	if err := syscall.Kill(s.Environments()[0].PID, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	r := <-answer
-	want := fmt.Sprintf(`{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: %s Error: Task timed out after 0.50 seconds"}`, r.RequestID)
-	if string(r.Payload) != want {
-		t.Errorf("payload %s\nwant %s", r.Payload, want)
+		wantLog := []string{"INIT_START", "INIT_REPORT Phase: init Status: error Error Type: Runtime.ExitError"}
+		if !crash {
+			s.initTime = time.Second
+			wantLog[1] = "INIT_REPORT Phase: init Status: timeout"
+		}
+		wantLog = append(wantLog, "INIT_REPORT Phase: invoke Status: timeout", "START", "END", "REPORT Status: timeout")
+		answer := invokeLater(t, s, Request{Function: "f"})
+		eventually(t, "starting", func() bool { e := s.Environments(); return len(e) == 1 && e[0].PID != 0 })
+		if crash {
+			if err := syscall.Kill(s.Environments()[0].PID, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := <-answer
+		want := fmt.Sprintf(`{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: %s Error: Task timed out after 0.50 seconds"}`, r.RequestID)
+		if string(r.Payload) != want {
+			t.Errorf("payload %s\nwant %s", r.Payload, want)
+		}
+		rec.until(t, "REPORT", func(l Line) bool { return strings.HasPrefix(l.Text, "REPORT") })
+		var log []string
+		for _, l := range rec.all() {
+			log = append(log, summary(l))
+		}
+		if diff := cmp.Diff(wantLog, log); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
 	}
 }
 

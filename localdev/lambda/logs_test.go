@@ -64,7 +64,7 @@ func TestLogOfAnInvocation(t *testing.T) {
 
 	id := `[0-9a-f-]{36}`
 	patterns := []string{
-		`INIT_START Runtime Version: provided:al2023\.\S+\tRuntime Version ARN: arn:aws:lambda:\S+`,
+		`INIT_START Runtime Version: provided:al2023\.v\d+\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:[0-9a-f]{64}`,
 		`START RequestId: ` + id + ` Version: \$LATEST`,
 		`END RequestId: ` + id,
 		`REPORT RequestId: ` + id + `\tDuration: \d+\.\d\d ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB\tMax Memory Used: \d+ MB\tInit Duration: \d+\.\d\d ms\t`,

@@ -2,13 +2,16 @@ package lambda
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
 // The platform's log lines, text format.
 
-// runtimeARN stands for the managed runtime that a local process has none of.
-const initStart = "INIT_START Runtime Version: provided:al2023.localdev\tRuntime Version ARN: arn:aws:lambda:local::runtime:localdev"
+// initStartLine names a runtime version that AWS never had: a local process runs on none.
+func initStartLine(region string) string {
+	return "INIT_START Runtime Version: provided:al2023.v0\tRuntime Version ARN: arn:aws:lambda:" + region + "::runtime:" + strings.Repeat("0", 64)
+}
 
 // outcome is how an invocation or an init ended, in a report's words.
 type outcome struct {

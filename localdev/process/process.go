@@ -6,7 +6,8 @@
 // Every child leads a process group of its own (or, where the system cannot
 // bind a child to its parent's life, a guarded group; see spawn_guarded.go).
 // Signals go to the whole group, and what is left of the group is killed when
-// the child ends, so a child's own children go with it.
+// the child ends, so a child's own children go with it. (One case remains: if
+// this program is killed by SIGKILL, Linux kills its children, but not theirs.)
 package process
 
 import (
@@ -63,10 +64,8 @@ type Process struct {
 	group int
 
 	streams []*stream
-	exited  chan struct{}
 	done    chan struct{}
-
-	text string // valid once exited is closed
+	text    string // valid once done is closed
 
 	mu     sync.Mutex
 	ended  bool // the child has ended, and its group's id may be someone else's
@@ -82,7 +81,7 @@ func start(spec Spec, spawn spawnFunc) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("process: start %s: %w", spec.Path, err)
 	}
-	p := &Process{exited: make(chan struct{}), done: make(chan struct{})}
+	p := &Process{done: make(chan struct{})}
 	started := make(chan error, 1)
 	go p.run(path, spec, spawn, started)
 	if err := <-started; err != nil {
@@ -134,7 +133,6 @@ func (p *Process) run(path string, spec Spec, spawn spawnFunc, started chan<- er
 	} else {
 		p.text += ": " + err.Error()
 	}
-	close(p.exited)
 
 	late := time.AfterFunc(drainTime, p.closeStreams)
 	pumps.Wait()
@@ -146,18 +144,14 @@ func (p *Process) run(path string, spec Spec, spawn spawnFunc, started chan<- er
 // PID returns the child's process id.
 func (p *Process) PID() int { return p.pid }
 
-// Exited is closed as soon as the child has ended; its last output may still be
-// on the way.
-func (p *Process) Exited() <-chan struct{} { return p.exited }
-
 // Done is closed once the child has ended and all its output has been delivered.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // ExitText says how the child ended, as Go prints it: "exit status 3",
-// "signal: killed". It is empty while the child runs.
+// "signal: killed". It is empty until Done.
 func (p *Process) ExitText() string {
 	select {
-	case <-p.exited:
+	case <-p.done:
 		return p.text
 	default:
 		return ""

@@ -44,6 +44,9 @@ func (v *vitals) alive() bool {
 }
 
 func (v *vitals) glance() (alive, asleep bool) {
+	if v.stat == nil {
+		return true, true // unknown: assume the best
+	}
 	const (
 		ending = 0x4 | 0x400 // PF_EXITING, PF_SIGNALED
 
@@ -59,7 +62,7 @@ func (v *vitals) glance() (alive, asleep bool) {
 	stat := buf[:n]
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) <= pending {
-		return true, false // a kernel that tells less: assume the best
+		return true, true
 	}
 	flag, _ := strconv.ParseUint(string(fields[flags]), 10, 64)
 	signals, _ := strconv.ParseUint(string(fields[pending]), 10, 64)

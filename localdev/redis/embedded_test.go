@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"errors"
 	"net"
 	"regexp"
 	"strings"
@@ -24,7 +25,7 @@ func TestEmbedded(t *testing.T) {
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(time.Millisecond) {
 		err := c.Get(t.Context(), "k").Err()
-		if err == goredis.Nil {
+		if errors.Is(err, goredis.Nil) {
 			break
 		}
 		if err != nil || time.Now().After(deadline) {

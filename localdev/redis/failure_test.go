@@ -143,7 +143,7 @@ func TestServerThatDoesNotAnswer(t *testing.T) {
 	}()
 	pid := 0
 	for deadline := time.Now().Add(10 * time.Second); pid == 0 && time.Now().Before(deadline); <-time.After(time.Millisecond) {
-		if text, err := os.ReadFile(pidFile); err == nil { //nolint:gosec // the test's own file
+		if text, err := os.ReadFile(pidFile); err == nil {
 			pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
 		}
 	}

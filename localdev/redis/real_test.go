@@ -91,7 +91,7 @@ func onPath(t *testing.T, scripts map[string]string) (dir string) {
 		path := filepath.Join(dir, name)
 		var err error
 		if strings.HasPrefix(script, "#!") {
-			err = os.WriteFile(path, []byte(script), 0o755) //nolint:gosec // it has to be executable
+			err = os.WriteFile(path, []byte(script), 0o755)
 		} else {
 			err = os.Symlink(script, path)
 		}

@@ -127,8 +127,8 @@ func TestConditions(t *testing.T) {
 			t.Parallel()
 			body := parameters + "Conditions:\n  C: " + test.condition + "\n  D: !Not [!Condition C]\n  \"True\": !Equals [a, a]\n" + function +
 				"      Environment: {Variables: {VAR: !If [C, true, false]}}\n"
-			body = strings.Replace(body, "Condition True", `Condition "True"`, -1)
-			body = strings.Replace(body, "Condition: True", `Condition: "True"`, -1)
+			body = strings.ReplaceAll(body, "Condition True", `Condition "True"`)
+			body = strings.ReplaceAll(body, "Condition: True", `Condition: "True"`)
 			a, err := resolve(t, body, template.Options{})
 			if err != nil {
 				wantProblems(t, lines(t, err), "template.yaml:"+test.want)

@@ -73,7 +73,7 @@ func (s scope) routeKey(route *Route, props *node) bool {
 			ok = false
 		}
 	}
-	good := false
+	var good bool
 	if route.Path, good = p.static(path); !good {
 		return false
 	}

@@ -29,7 +29,7 @@ func (s scope) schedule(fn *Function, k key, typ string, props *node) {
 		f.fail(k.line, "is missing")
 		return
 	}
-	ok := false
+	var ok bool
 	if out.Expression, ok = f.static(v); !ok {
 		return
 	}

@@ -70,7 +70,7 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("template: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // opened for reading only
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("template: read %s: %w", path, err)

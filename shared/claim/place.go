@@ -100,7 +100,7 @@ func (e *Engine) PlaceAll(ctx context.Context, ps []Placement) ([]Placing, error
 	placed := make([]Placing, len(ps))
 	for i, cmd := range cmds {
 		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-			keys, args := e.placeCall(ps[i])
+			keys, args := e.placeCall(ps[i]) //nolint:gosec // as many commands as placements
 			cmd = script.Eval(ctx, e.rdb, keys, args...)
 		}
 		answer, err := cmd.Slice()

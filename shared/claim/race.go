@@ -10,20 +10,20 @@ import (
 type Outcome string
 
 const (
-	// Won: the lock is the caller's; it has to settle or release.
+	// Won says that the lock is the caller's, who has to settle or release.
 	Won Outcome = "won"
-	// Done: the caller has ended the order; Claimed.State or Ended.State says how.
+	// Done says that the caller has ended the order; Ended.State says how.
 	Done Outcome = "settled"
-	// Already: the order has ended before.
+	// Already says that the order had ended before.
 	Already Outcome = "already"
-	// Busy: another contender holds the lock.
+	// Busy says that another contender holds the lock.
 	Busy Outcome = "busy"
-	// Lost: the caller's claim expired before it settled.
+	// Lost says that the caller's claim expired before it settled.
 	Lost Outcome = "lost"
-	// NoOrder: there is no record of the order. It was never placed, or its
-	// record has expired; either way it must not be processed.
+	// NoOrder says that there is no record of the order. It was never placed, or
+	// its record has expired; either way it must not be processed.
 	NoOrder Outcome = "refused"
-	// Failed: the work or the effect failed; nothing is done.
+	// Failed says that the work or the effect failed; nothing is done.
 	Failed Outcome = "failed"
 )
 

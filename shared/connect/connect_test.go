@@ -10,7 +10,7 @@ import (
 	"photofinish/shared/connect"
 )
 
-const secret = "c0rrect-h0rse" //nolint:gosec // of these tests only
+const secret = "c0rrect-h0rse"
 
 func TestSettingsThatAreRefused(t *testing.T) {
 	t.Parallel()

@@ -74,7 +74,7 @@ func start(t testing.TB, path string, port int, settings []string) (addr string)
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", t.TempDir(),
 		"--save", "", "--daemonize", "no", "--loglevel", "notice",
 	}, settings...)
-	cmd := exec.Command(path, args...) //nolint:gosec // the path is that of redis-server
+	cmd := exec.Command(path, args...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
