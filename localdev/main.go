@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/spf13/cobra"
 )
 
@@ -24,6 +25,7 @@ var errFailed = errors.New("failed")
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	logging.Disable() // the client would print each attempt; its errors say all
 	cmd := command()
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
