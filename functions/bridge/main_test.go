@@ -92,7 +92,7 @@ func TestHealth(t *testing.T) {
 	url := fmt.Sprintf("http://%s/healthz", b.log.lines(t, "health served")[0]["addr"])
 	get := func() (int, string) {
 		t.Helper()
-		res, err := http.Get(url) //nolint:noctx // its own address
+		res, err := http.Get(url)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func TestHealth(t *testing.T) {
 	link.Mend(t)
 	until(t, "the bridge to be healthy", func() bool { code, _ := get(); return code == http.StatusOK })
 	b.stop(t)
-	if res, err := http.Get(url); err == nil { //nolint:noctx // its own address
+	if res, err := http.Get(url); err == nil {
 		_ = res.Body.Close()
 		t.Error("health is served after the end")
 	}

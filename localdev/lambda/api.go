@@ -128,7 +128,7 @@ func readPayload(r *http.Request) ([]byte, error) {
 // functionConfiguration is what the API tells about a function.
 type functionConfiguration struct {
 	FunctionName     string
-	FunctionArn      string //nolint:revive // the API's name
+	FunctionArn      string
 	Runtime          string
 	Handler          string
 	Timeout          int
@@ -160,7 +160,7 @@ func (f *function) configuration(arn string) functionConfiguration {
 		c.Environment.Variables = map[string]string{}
 	}
 	c.EphemeralStorage.Size = f.config.EphemeralStorageMB
-	if info, err := os.Stat(filepath.Join(f.config.Dir, "bootstrap")); err == nil {
+	if info, err := os.Stat(filepath.Join(f.config.Dir, "bootstrap")); err == nil { //nolint:gosec // the folder is the configuration's
 		c.LastModified = info.ModTime().UTC().Format("2006-01-02T15:04:05.000-0700")
 	}
 	return c

@@ -65,7 +65,7 @@ func startBareLoop(tb testing.TB) *bareLoop {
 			tb.Error(err)
 		}
 		_ = server.Close()
-		<-served
+		_ = <-served // the error of a closed server
 	})
 	return b
 }

@@ -75,7 +75,7 @@ type lowerBody struct {
 
 // describe finds the API's words for err.
 func describe(err error) apiError {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // all are returned as they are
 	case *NotFoundError:
 		return apiError{http.StatusNotFound, "ResourceNotFoundException", upperBody{e.Error(), "User"}}
 	case *ThrottledError:

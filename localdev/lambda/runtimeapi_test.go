@@ -46,7 +46,7 @@ func byHand(t *testing.T) Config {
 	t.Helper()
 	dir := t.TempDir()
 	script := "#!/bin/sh\necho \"API $AWS_LAMBDA_RUNTIME_API\"\nexec sleep 1000\n"
-	if err := os.WriteFile(filepath.Join(dir, "bootstrap"), []byte(script), 0o700); err != nil { //nolint:gosec // it has to be executable
+	if err := os.WriteFile(filepath.Join(dir, "bootstrap"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	c := single("f")
@@ -200,7 +200,8 @@ func TestRuntimeAPI(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
-	c.base = c.base[:strings.Index(c.base, "/e/")] + "/e/unknown"
+	root, _, _ := strings.Cut(c.base, "/e/")
+	c.base = root + "/e/unknown"
 	c.want(404, `{"errorMessage":"There is no execution environment with this address.","errorType":"UnknownEnvironment"}`, "GET", invocationPath+"next", "")
 }
 

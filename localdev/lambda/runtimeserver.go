@@ -2,6 +2,8 @@ package lambda
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"io"
 	"math"
 	"net"
@@ -43,7 +45,7 @@ type runtimeServer struct {
 
 // newRuntimeServer serves on a free port of 127.0.0.1 until it is closed.
 func newRuntimeServer(handle func(*reply, *http.Request)) (*runtimeServer, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func (s *runtimeServer) serve(c net.Conn) {
 			switch {
 			case limited.N <= 0:
 				w.refuse(http.StatusRequestHeaderFieldsTooLarge)
-			case err != io.EOF && err != io.ErrUnexpectedEOF && !isNetError(err):
+			case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !isNetError(err):
 				w.refuse(http.StatusBadRequest)
 			}
 			return
@@ -122,15 +124,15 @@ func (s *runtimeServer) serve(c net.Conn) {
 		if w.send() != nil || w.last {
 			return
 		}
-		if _, err := io.CopyN(io.Discard, r.Body, maxDrained); err != io.EOF {
+		if _, err := io.CopyN(io.Discard, r.Body, maxDrained); !errors.Is(err, io.EOF) {
 			return
 		}
 	}
 }
 
 func isNetError(err error) bool {
-	_, ok := err.(net.Error)
-	return ok
+	var netErr net.Error
+	return errors.As(err, &netErr)
 }
 
 // reply is the http.ResponseWriter of a runtimeServer. It holds the answer back

@@ -49,7 +49,7 @@ func (b *sandbox) prepare() error {
 // function would miss.
 func (b *sandbox) variables(s *Service, c Config) []string {
 	xrayHost, xrayPort := "127.0.0.1", "2000" // nobody listens: X-Ray is not emulated, and nothing leaves the machine
-	set := map[string]string{
+	set := map[string]string{                 //nolint:gosec // they are no credentials, and say so
 		"AWS_ACCESS_KEY_ID":               "AKIDLOCALDEV00000000",
 		"AWS_SECRET_ACCESS_KEY":           "localdev-has-no-secret-access-key",
 		"AWS_SESSION_TOKEN":               "localdev-has-no-session-token",
