@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // Settings are the variables that say where Redis is.
@@ -40,7 +41,11 @@ const (
 
 // Open makes the client. It connects when it is first used. The pool is how many
 // connections it may have to one server, 0 for the client's default.
+//
+// It silences the client's own log, which is plain text among lines of JSON; what
+// it says comes with the errors as well.
 func Open(s Settings, pool int) (redis.UniversalClient, error) {
+	logging.Disable()
 	o := &redis.UniversalOptions{
 		Addrs:                 strings.Split(s.Addr, ","),
 		IsClusterMode:         s.Cluster,

@@ -169,7 +169,7 @@ func TestAHungServer(t *testing.T) {
 		"cluster": {Auth: "none", TLS: true, Cluster: true},
 	} {
 		s.Addr = l.Addr().String()
-		for deadline, most := range map[time.Duration]time.Duration{0: functionTimeout, time.Second: 2 * time.Second} {
+		for deadline, most := range map[time.Duration]time.Duration{0: functionTimeout, time.Second: 2500 * time.Millisecond} {
 			t.Run(name+" "+deadline.String(), func(t *testing.T) {
 				t.Parallel()
 				rdb, err := Open(s, 0)

@@ -31,7 +31,11 @@ for i = 4, #ARGV do
 end
 local ok, verdict, result = pcall(effect, {id = id, fence = '0', owner = '', now = now}, keys, args)
 if not ok then
-  return {'failed', type(verdict) == 'table' and verdict.err or tostring(verdict)}
+  local reason = type(verdict) == 'table' and verdict.err or tostring(verdict)
+  for _, code in ipairs({'OOM ', 'MISCONF ', 'READONLY ', 'NOREPLICAS '}) do
+    if string.find(reason, code, 1, true) then error(verdict, 0) end
+  end
+  return {'failed', reason}
 end
 if verdict ~= 'settled' then
   return {'failed', tostring(result or verdict)}

@@ -37,7 +37,12 @@ local function settle(record, lock, id, fence, keys, args)
   local order = {id = id, fence = fence, owner = owner, now = now}
   local ok, verdict, result = pcall(effect, order, keys, args)
   if not ok then
-    return {'failed', type(verdict) == 'table' and verdict.err or tostring(verdict)}
+    local reason = type(verdict) == 'table' and verdict.err or tostring(verdict)
+    -- Redis refuses to write just now. That is nothing that the order has done.
+    for _, code in ipairs({'OOM ', 'MISCONF ', 'READONLY ', 'NOREPLICAS '}) do
+      if string.find(reason, code, 1, true) then error(verdict, 0) end
+    end
+    return {'failed', reason}
   end
   if verdict ~= 'settled' and verdict ~= 'rejected' then
     return {'failed', 'the effect returned ' .. tostring(verdict) .. ', neither settled nor rejected'}
