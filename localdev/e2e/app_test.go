@@ -290,7 +290,7 @@ func (a *app) outcomes(id string) map[string]int {
 // lines keeps what a process prints.
 type lines struct {
 	mu      sync.Mutex
-	partial bytes.Buffer
+	partial []byte
 	list    []string
 	added   chan struct{}
 }
@@ -300,15 +300,16 @@ func newLines() *lines { return &lines{added: make(chan struct{})} }
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.partial.Write(p)
+	whole := append(l.partial, p...)
 	for {
-		line, rest, ok := bytes.Cut(l.partial.Bytes(), []byte("\n"))
+		line, rest, ok := bytes.Cut(whole, []byte("\n"))
 		if !ok {
 			break
 		}
 		l.list = append(l.list, string(line))
-		l.partial = *bytes.NewBuffer(bytes.Clone(rest))
+		whole = rest
 	}
+	l.partial = bytes.Clone(whole)
 	close(l.added)
 	l.added = make(chan struct{})
 	return len(p), nil

@@ -52,7 +52,7 @@ func restock(a *app) {
 // both sees it.
 func BenchmarkPostToSettled(b *testing.B) {
 	needRedis(b)
-	a := up(b)
+	a := up(b, "--logs", "off")
 	restock(a)
 	settled := make(chan string, 1024)
 	stop := settlements(b.Context(), a, func(id string) { settled <- id })
@@ -88,7 +88,7 @@ func BenchmarkPostToSettled(b *testing.B) {
 // Sixteen clients, through the whole path: orders settled a second.
 func BenchmarkOrdersSettled16Clients(b *testing.B) {
 	needRedis(b)
-	a := up(b)
+	a := up(b, "--logs", "off")
 	restock(a)
 	var wanted, count atomic.Int64
 	all := make(chan struct{}, 1)
