@@ -24,7 +24,7 @@ build: $(BIN)/localdev $(addprefix $(BIN)/,$(FUNCTIONS)) ## Build bin/localdev a
 
 .PHONY: $(BIN)/localdev $(addprefix $(BIN)/,$(FUNCTIONS))
 $(BIN)/localdev:
-	@echo "building $@ (the first time takes a minute or two)"
+	@[ -e $@ ] || echo "building $@ (the first time takes a few minutes)"
 	@go build -o $@ ./localdev
 
 $(addprefix $(BIN)/,$(FUNCTIONS)): $(BIN)/%:

@@ -23,7 +23,7 @@ type livePage struct {
 
 func (p *livePage) line(l emulator.Line) {
 	if c := p.console.Load(); c != nil {
-		c.Line(console.Line{Time: l.Time, Source: l.Source, Environment: l.Environment, Stream: l.Stream, Text: l.Text, Platform: l.Platform})
+		c.Line(console.Line{Time: l.Time, Source: l.Source, Environment: short(l.Environment), Stream: l.Stream, Text: l.Text, Platform: l.Platform})
 	}
 }
 
@@ -42,7 +42,7 @@ func (p *livePage) serve(e *emulator.Emulator, l net.Listener, log *slog.Logger)
 		Environments: func() []console.Environment {
 			var all []console.Environment
 			for _, v := range e.Environments() {
-				all = append(all, console.Environment{Function: v.Function, ID: v.ID, PID: v.PID, State: string(v.State), Invocations: v.Invocations, Started: v.Started})
+				all = append(all, console.Environment{Function: v.Function, ID: short(v.ID), PID: v.PID, State: string(v.State), Invocations: v.Invocations, Started: v.Started})
 			}
 			return all
 		},

@@ -64,11 +64,7 @@ func (p *printer) print(l emulator.Line) {
 // they came. What is on every line is shown once, before it.
 func (p *printer) pretty(l emulator.Line) string {
 	source := strings.ToLower(strings.TrimSuffix(l.Source, "Function"))
-	environment := l.Environment
-	if len(environment) > 8 {
-		environment = environment[len(environment)-8:]
-	}
-	head := fmt.Sprintf("%s %s ", l.Time.Local().Format("15:04:05.000"), p.paint(source, fmt.Sprintf("%-9s %8s", source, environment)))
+	head := fmt.Sprintf("%s %s ", l.Time.Local().Format("15:04:05.000"), p.paint(source, fmt.Sprintf("%-9s %6s", source, short(l.Environment))))
 	pairs, ok := fields([]byte(l.Text))
 	if !ok {
 		return head + printable(l.Text) + "\n"
@@ -93,6 +89,10 @@ func (p *printer) pretty(l emulator.Line) string {
 	}
 	return head + message + " " + strings.Join(rest, " ") + "\n"
 }
+
+// short is how an execution environment is called: by the end of its id, with
+// which its log stream's name ends and a contender's name begins.
+func short(environment string) string { return environment[max(0, len(environment)-6):] }
 
 type field struct{ name, value string }
 
@@ -189,7 +189,7 @@ func banner(w io.Writer, e *emulator.Emulator, page string, took time.Duration) 
 	}
 	fmt.Fprintf(w, "  Lambda   %s\n", e.LambdaURL())
 	fmt.Fprintf(w, "  Page     http://%s\n", page)
-	fmt.Fprintf(w, "  Redis    %s: %s\n", e.Redis.Addr(), e.Redis.Kind())
+	fmt.Fprintf(w, "  Redis    %s (%s)\n", e.Redis.Addr(), e.Redis.Kind())
 	if lacks := e.Redis.Lacks(); lacks != "" {
 		fmt.Fprintf(w, "           %s\n", lacks)
 	}

@@ -25,10 +25,14 @@ func stateDir(dir string) string { return filepath.Join(dir, ".localdev") }
 
 func statePath(dir string) string { return filepath.Join(dir, "up.json") }
 
-// remember writes the state into a folder. The function it returns takes
+// remember writes the state into a folder, unless another emulator that is up is
+// remembered there. The function it returns takes
 // it away again.
 func remember(dir string, s state) (forget func(), err error) {
 	path := statePath(dir)
+	if other, err := recall(dir); err == nil && other.PID != s.PID {
+		return func() {}, nil
+	}
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return nil, err

@@ -120,6 +120,9 @@ func up(ctx context.Context, f upFlags, stdout, stderr io.Writer) (err error) {
 	}
 	o.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 
+	if err := emulator.Check(o); err != nil {
+		return describeStart(err, f)
+	}
 	// The page's port is taken first, so that a taken one is found at once.
 	page, err := emulator.Listen(ctx, "--page-port", f.pagePort)
 	if err != nil {
@@ -139,7 +142,13 @@ func up(ctx context.Context, f upFlags, stdout, stderr io.Writer) (err error) {
 	if err != nil {
 		return describeStart(err, f)
 	}
-	defer func() { err = errors.Join(err, stop(e, stderr)) }()
+	defer func() {
+		if err != nil { // the reason comes before what follows from it
+			fmt.Fprintln(stderr, "localdev:", err)
+			err = errFailed
+		}
+		err = errors.Join(err, stop(e, stderr))
+	}()
 	for _, w := range e.App.Warnings {
 		fmt.Fprintln(stderr, "warning:", w)
 	}
@@ -180,7 +189,7 @@ func up(ctx context.Context, f upFlags, stdout, stderr io.Writer) (err error) {
 
 // stop ends the emulator: softly first, and at once on another signal.
 func stop(e *emulator.Emulator, stderr io.Writer) error {
-	fmt.Fprintln(stderr, "\nstopping (again Ctrl-C kills)")
+	fmt.Fprintln(stderr, "\nstopping; Ctrl-C kills what is left")
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -27,7 +28,7 @@ func TestAContenderThatNeverAnswersKeepsOneSlot(t *testing.T) {
 		}
 		return racer.race(ctx, b)
 	})
-	start(t, rdb, s, c)
+	b := start(t, rdb, s, c)
 	for _, id := range ids("freeze", 2) {
 		shop.place(t, "001", id)
 		<-frozen
@@ -38,7 +39,15 @@ func TestAContenderThatNeverAnswersKeepsOneSlot(t *testing.T) {
 		shop.place(t, "001", id)
 		shop.settled(t, id)
 	}
+	// A stop waits for them.
+	b.end()
+	select {
+	case err := <-b.ended:
+		t.Fatalf("the bridge ended (%v) before the frozen contenders", err)
+	case <-time.After(3 * readBlock / 2): // by then it would have, without them
+	}
 	close(thaw)
+	b.stop(t)
 	shop.empty(t)
 }
 
@@ -72,5 +81,53 @@ func TestAContenderThatIsFrozenWithAClaimIsFollowedByAnother(t *testing.T) {
 	shop.settled(t, orders...)
 	if n := seen.count(); n > 6*s.Fanout {
 		t.Errorf("%d invocations", n)
+	}
+}
+
+func TestAnOrderThatFreezesEveryContenderBecomesADeadLetter(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Server(t)
+	shop := newShop(t, rdb, "main")
+	s := quick()
+	s.InvokeTimeout = 3 * time.Second
+	racer := racerOn(rdb, 100*time.Millisecond)
+	thaw := make(chan struct{})
+	racer.claimed = func(_ string, won []claim.Claimed) error {
+		if slices.ContainsFunc(won, func(c claim.Claimed) bool { return c.ID == "spell" }) {
+			<-thaw
+		}
+		return nil
+	}
+	c, _ := contend(s, func(ctx context.Context, b delivery.Batch) (delivery.Answer, error) {
+		type answer struct {
+			delivery.Answer
+			error
+		}
+		answered := make(chan answer, 1)
+		go func() {
+			a, err := racer.race(context.WithoutCancel(ctx), b)
+			answered <- answer{a, err}
+		}()
+		select {
+		case a := <-answered:
+			return a.Answer, a.error
+		case <-ctx.Done():
+			return delivery.Answer{}, ctx.Err()
+		}
+	})
+	start(t, rdb, s, c)
+	shop.place(t, "001", "spell")
+	orders := ids("order", 5)
+	for _, id := range orders {
+		shop.place(t, "001", id)
+		shop.settled(t, id)
+	}
+	if reasons := shop.buried(t, 1); !strings.Contains(reasons["spell"], "no answer") {
+		t.Errorf("reasons: %v", reasons)
+	}
+	shop.empty(t)
+	close(thaw)
+	if got := shop.state("spell"); got != claim.Dead {
+		t.Errorf("it is %s", got)
 	}
 }

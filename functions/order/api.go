@@ -63,12 +63,19 @@ func (a *api) place(w http.ResponseWriter, r *http.Request) {
 		// Version 7 begins with the time, so ids made later sort later.
 		o.ID = uuid.Must(uuid.NewV7()).String()
 	}
+	if named := r.URL.Query().Get("warehouse"); named != "" {
+		if o.Warehouse != "" && o.Warehouse != named {
+			httpapi.Fail(w, http.StatusBadRequest, "warehouse", "warehouse: the body says %s, the query %.40q", o.Warehouse, named)
+			return
+		}
+		o.Warehouse = named
+	}
 	if o.Warehouse == "" {
 		o.Warehouse = a.fallback
 	}
 	engine := a.warehouses[o.Warehouse]
 	if engine == nil {
-		httpapi.Fail(w, http.StatusBadRequest, "warehouse", "warehouse: %q is not served here; those are %s", o.Warehouse, strings.Join(a.served(), ", "))
+		httpapi.Fail(w, http.StatusBadRequest, "warehouse", "warehouse: %.40q is not served here; those are %s", o.Warehouse, strings.Join(a.served(), ", "))
 		return
 	}
 	p, err := engine.Place(r.Context(), claim.Placement{

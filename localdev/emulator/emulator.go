@@ -97,24 +97,12 @@ func Start(ctx context.Context, o Options) (_ *Emulator, err error) {
 		step = func(Step) {}
 	}
 
-	// All that can be wrong with the template or the ports is found before
+	// All that can be wrong with the template, the ports or Redis is found before
 	// anything is built.
 	start := time.Now()
-	load, err := loader(o)
+	load, app, err := check(o)
 	if err != nil {
 		return nil, err
-	}
-	app, err := load(template.Endpoint{Host: "127.0.0.1", Port: 6379})
-	if err != nil {
-		return nil, err
-	}
-	if len(app.APIs) > 1 {
-		return nil, fmt.Errorf("emulator: %s has %d HTTP APIs, one can be served: %s is the second", o.Template, len(app.APIs), app.APIs[1].LogicalID)
-	}
-	for name := range o.Scale {
-		if !isService(app, name) {
-			return nil, fmt.Errorf("emulator: %s has no service %q to scale", o.Template, name)
-		}
 	}
 	if len(app.APIs) == 1 {
 		if e.api, err = listen(ctx, "--port", o.Port); err != nil {
@@ -126,17 +114,16 @@ func Start(ctx context.Context, o Options) (_ *Emulator, err error) {
 	}
 	step(Step{Name: "read", Text: o.Template, Took: time.Since(start)})
 
-	dirs, err := buildAll(ctx, o, app, step)
-	if err != nil {
-		return nil, err
-	}
-
 	start = time.Now()
 	if e.Redis, err = redis.Start(ctx, redis.Options{Mode: o.Redis, Port: o.RedisPort, Logger: o.Logger}); err != nil {
 		return nil, err
 	}
 	step(Step{Name: "redis", Text: e.Redis.Kind() + " at " + e.Redis.Addr(), Took: time.Since(start)})
 
+	dirs, err := buildAll(ctx, o, app, step)
+	if err != nil {
+		return nil, err
+	}
 	start = time.Now()
 	if e.App, err = load(template.Endpoint{Host: e.Redis.Host(), Port: e.Redis.Port()}); err != nil {
 		return nil, err
@@ -146,6 +133,31 @@ func Start(ctx context.Context, o Options) (_ *Emulator, err error) {
 	}
 	step(Step{Name: "serve", Text: "the functions", Took: time.Since(start)})
 	return e, nil
+}
+
+// Check finds what is wrong with the options and the template, without starting
+// anything.
+func Check(o Options) error {
+	_, _, err := check(o)
+	return err
+}
+
+func check(o Options) (load func(template.Endpoint) (*template.App, error), app *template.App, err error) {
+	if load, err = loader(o); err != nil {
+		return nil, nil, err
+	}
+	if app, err = load(template.Endpoint{Host: "127.0.0.1", Port: 6379}); err != nil {
+		return nil, nil, err
+	}
+	if len(app.APIs) > 1 {
+		return nil, nil, fmt.Errorf("emulator: %s has %d HTTP APIs, one can be served: %s is the second", o.Template, len(app.APIs), app.APIs[1].LogicalID)
+	}
+	for name := range o.Scale {
+		if !isService(app, name) {
+			return nil, nil, fmt.Errorf("emulator: %s has no service %q to scale", o.Template, name)
+		}
+	}
+	return load, app, nil
 }
 
 // loader reads the template once and gives a function that resolves it for the

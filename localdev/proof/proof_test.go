@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,26 @@ func TestAnOrderWhoseRecordHasExpiredHolds(t *testing.T) {
 	must(t, err)
 	if !r.Holds() || r.Warehouses[0].Expired != 1 {
 		t.Fatalf("%+v", r)
+	}
+}
+
+func TestAnIDPlacedAgainAfterItsRecordHasExpiredHolds(t *testing.T) {
+	s := openShop(t, redistest.Embedded(t))
+	s.settle(t, "old")
+	must(t, s.rdb.Del(ctx, "{main}:order:old").Err())
+	before := time.Now().UnixMilli()
+	for time.Now().UnixMilli() == before { // the next life begins in another millisecond
+		runtime.Gosched()
+	}
+	s.settle(t, "old")
+	r, err := proof.Audit(ctx, s.rdb, nil)
+	must(t, err)
+	if !r.Holds() || r.Warehouses[0].Settled != 1 {
+		t.Fatalf("%+v", r)
+	}
+	must(t, s.rdb.Del(ctx, "{main}:order:old").Err())
+	if r, err = proof.Audit(ctx, s.rdb, nil); err != nil || !r.Holds() {
+		t.Fatalf("%+v, %v", r, err)
 	}
 }
 
