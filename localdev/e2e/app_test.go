@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -300,7 +301,7 @@ func newLines() *lines { return &lines{added: make(chan struct{})} }
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	whole := append(l.partial, p...)
+	whole := slices.Concat(l.partial, p)
 	for {
 		line, rest, ok := bytes.Cut(whole, []byte("\n"))
 		if !ok {

@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -65,7 +66,9 @@ func startBareLoop(tb testing.TB) *bareLoop {
 			tb.Error(err)
 		}
 		_ = server.Close()
-		_ = <-served // the error of a closed server
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			tb.Error(err)
+		}
 	})
 	return b
 }
