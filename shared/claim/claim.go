@@ -138,7 +138,8 @@ func Unavailable(err error) bool {
 	}
 	var reply redis.Error
 	if !errors.As(err, &reply) {
-		return !errors.Is(err, ErrInvalidID) && !errors.Is(err, errProtocol)
+		var argument argumentError
+		return !errors.Is(err, ErrInvalidID) && !errors.Is(err, errProtocol) && !errors.As(err, &argument)
 	}
 	// A script passes on the error of a command that it called, in its midst.
 	for _, code := range []string{"OOM", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY ", "UNBLOCKED", "max number of clients"} {
@@ -148,5 +149,10 @@ func Unavailable(err error) bool {
 	}
 	return false
 }
+
+// argumentError is what no repetition of the call can mend.
+type argumentError string
+
+func (e argumentError) Error() string { return string(e) }
 
 var errProtocol = errors.New("claim: an answer of Redis is not of the form that the script gives")

@@ -20,7 +20,7 @@ func LeaseFor(ctx context.Context, limit time.Duration) time.Duration {
 	if !ok {
 		return limit
 	}
-	return max(min(time.Until(deadline)+leaseMargin, limit), leaseMargin)
+	return min(max(time.Until(deadline), 0)+leaseMargin, limit)
 }
 
 // ErrLost is the cause with which the context of Keep ends when a claim is lost.

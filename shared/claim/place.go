@@ -86,7 +86,7 @@ func (e *Engine) PlaceAll(ctx context.Context, ps []Placement) ([]Placing, error
 			return nil, fmt.Errorf("claim: place: %w: %.200q", ErrInvalidID, p.ID)
 		}
 		if p.Variant == "" && (p.Flaw != "" || p.OnConflict != "" && p.OnConflict != Refuse) {
-			return nil, fmt.Errorf("claim: place: %s: no variant of the id is given", p.ID)
+			return nil, argumentError("claim: place: " + p.ID + ": no variant of the id is given")
 		}
 	}
 	script := e.scripts.get("place", nil)

@@ -59,7 +59,7 @@ func (q *Queue) Read(ctx context.Context, limit int64, block time.Duration) ([]D
 // as after a FLUSHALL: Join makes them anew.
 func NoGroup(err error) bool {
 	var reply redis.Error
-	return errors.As(err, &reply) && redis.HasErrorPrefix(reply, "NOGROUP")
+	return errors.As(err, &reply) && (redis.HasErrorPrefix(reply, "NOGROUP") || redis.HasErrorPrefix(reply, "ERR no such key"))
 }
 
 // Pending is a delivery that has not been acknowledged.
@@ -123,7 +123,7 @@ func following(entry string) (string, error) {
 	ms, seq, _ := strings.Cut(entry, "-")
 	n, err := strconv.ParseUint(seq, 10, 64)
 	if err != nil {
-		return "", fmt.Errorf("claim: %q is not the id of an entry", entry)
+		return "", argumentError(fmt.Sprintf("claim: %.40q is not the id of an entry", entry))
 	}
 	return ms + "-" + strconv.FormatUint(n+1, 10), nil
 }

@@ -3,6 +3,7 @@ package claim
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -53,7 +54,7 @@ func (e *Engine) Claim(ctx context.Context, owner string, lease time.Duration, d
 		return nil, nil
 	}
 	if lease < time.Millisecond {
-		return nil, fmt.Errorf("claim: a lease of %v is under a millisecond", lease)
+		return nil, argumentError(fmt.Sprintf("claim: a lease of %v is under a millisecond", lease))
 	}
 	keys := make([]string, 0, 2*len(ds))
 	args := make([]any, 0, 2+2*len(ds))
@@ -216,7 +217,7 @@ const MaxReason = 500
 
 func bounded(reason string) string {
 	if len(reason) > MaxReason {
-		return reason[:MaxReason]
+		return strings.ToValidUTF8(reason[:MaxReason], "") // a character may have been cut
 	}
 	return reason
 }

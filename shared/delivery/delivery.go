@@ -26,7 +26,7 @@ type Outcome struct {
 	Outcome claim.Outcome `json:"outcome"`
 	Status  claim.State   `json:"status,omitempty"` // of an order that has ended
 	Fence   int64         `json:"fence,omitempty"`
-	Owner   string        `json:"owner,omitempty"`  // who holds it or has ended it
+	Owner   string        `json:"owner,omitempty"`  // who has ended it; of busy, "<fence>:<owner>" of who holds it
 	LeftMS  int64         `json:"leftMs,omitempty"` // of the holder's lease
 	Reason  string        `json:"reason,omitempty"`
 }

@@ -9,7 +9,7 @@ if r[1] ~= 'dead' then return {'refused', r[1] or ''} end -- guard: dead
 
 local entry = redis.call('XADD', KEYS[1], '*', 'id', ARGV[1])
 redis.call('HSET', KEYS[3], 'state', 'accepted', 'entry', entry)
-redis.call('HDEL', KEYS[3], 'dead', 'err')
+redis.call('HDEL', KEYS[3], 'dead', 'err', 'tries')
 redis.call('PERSIST', KEYS[3])
 if r[2] then
   redis.call('XDEL', KEYS[2], r[2])
