@@ -115,7 +115,7 @@ func TestTheRaceHasThreeContenders(t *testing.T) {
 // b: contenders are killed at random, and one is frozen past its lease.
 func TestContendersAreKilledAndFrozen(t *testing.T) {
 	needRedis(t)
-	a := up(t, "--parameter", "ProcessingTime=400ms", "--parameter", "LockTtl=1s")
+	a := up(t, "--parameter", "ProcessingTime=200ms", "--parameter", "LockTtl=1s")
 	ctx, stop := context.WithCancel(context.Background())
 	var chaos sync.WaitGroup
 	var kills atomic.Int64
@@ -135,6 +135,7 @@ func TestContendersAreKilledAndFrozen(t *testing.T) {
 	a.until("ten contenders were killed", func() bool { return kills.Load() >= 10 })
 	stop()
 	chaos.Wait()
+	a.drained()
 
 	// One is frozen while it holds a lock, for longer than the lease: another
 	// settles the order meanwhile, and the frozen one, woken, finds that it lost.

@@ -21,7 +21,9 @@ const (
 	maxHeaderBytes = 2 << 20
 	// maxDrained is how much of an unwanted body is still read, so that its
 	// sender gets to see the answer instead of a broken connection.
-	maxDrained  = 64 << 20
+	maxDrained = 64 << 20
+	// maxKept is how much memory for answers a connection keeps.
+	maxKept     = 64 << 10
 	acceptPause = 10 * time.Millisecond
 )
 
@@ -136,7 +138,7 @@ func isNetError(err error) bool {
 }
 
 // reply is the http.ResponseWriter of a runtimeServer. It holds the answer back
-// until send, and keeps the slice of the first Write until then.
+// until send.
 type reply struct {
 	conn   net.Conn
 	out    *bufio.Writer
@@ -150,7 +152,10 @@ type reply struct {
 
 func (w *reply) begin(r *http.Request) {
 	clear(w.header)
-	w.status, w.body, w.sent = http.StatusOK, nil, false
+	if cap(w.body) > maxKept {
+		w.body = nil // one large event must not occupy its size for ever
+	}
+	w.status, w.body, w.sent = http.StatusOK, w.body[:0], false
 	w.noBody = r.Method == http.MethodHead
 	w.last = r.Close || !r.ProtoAtLeast(1, 1)
 }
@@ -163,11 +168,7 @@ func (w *reply) WriteHeader(status int) { w.status = status }
 
 // Write implements http.ResponseWriter.
 func (w *reply) Write(b []byte) (int, error) {
-	if w.body == nil {
-		w.body = b[:len(b):len(b)]
-	} else {
-		w.body = append(w.body, b...)
-	}
+	w.body = append(w.body, b...)
 	return len(b), nil
 }
 
