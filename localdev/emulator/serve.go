@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"photofinish/localdev/gateway"
@@ -114,5 +113,3 @@ func isService(app *template.App, name string) bool {
 	}
 	return false
 }
-
-func pid(n int) string { return strconv.Itoa(n) }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -170,7 +171,7 @@ func (s *services) start(v *service) (*process.Process, error) {
 	line := func(stream string) func([]byte) {
 		return func(text []byte) {
 			<-ready
-			s.output(Line{Time: time.Now(), Source: v.function.LogicalID, Environment: pid(p.PID()), Stream: stream, Text: string(text)})
+			s.output(Line{Time: time.Now(), Source: v.function.LogicalID, Environment: strconv.Itoa(p.PID()), Stream: stream, Text: string(text)})
 		}
 	}
 	p, err := process.Start(process.Spec{
