@@ -2,16 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
-
-	"photofinish/shared/redistest"
 )
 
 func TestSettingsThatAreRefused(t *testing.T) {
@@ -40,17 +34,13 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		{"REDIS_ADDR", "nowhere", "REDIS_ADDR: "},
 		{"HEALTH_ADDR", "256.0.0.1:1", "HEALTH_ADDR: "},
 	} {
-		var out logs
-		err := run([]string{"REDIS_ADDR=127.0.0.1:1", "INVENTORY_FUNCTION=f", tt.variable + "=" + tt.value}, &out)
+		err := run([]string{"REDIS_ADDR=127.0.0.1:1", "INVENTORY_FUNCTION=f", tt.variable + "=" + tt.value}, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s=%s: %v, want an error with %q", tt.variable, tt.value, err, tt.want)
 		}
 	}
 	if err := run([]string{"REDIS_ADDR=127.0.0.1:1"}, io.Discard); err == nil || !strings.Contains(err.Error(), "INVENTORY_FUNCTION: is not set") {
 		t.Errorf("without INVENTORY_FUNCTION: %v", err)
-	}
-	if err := quick().check(); err != nil {
-		t.Errorf("sound settings: %v", err)
 	}
 }
 
@@ -73,56 +63,5 @@ func TestAShiftEndsInTimeToDrain(t *testing.T) {
 		if _, err := shiftEnd(ctx, now); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v, want an error about the %s", err, name)
 		}
-	}
-}
-
-func TestHealth(t *testing.T) {
-	t.Parallel()
-	server := redistest.Server(t)
-	link := redistest.NewLink(t, server)
-	link.Cut()
-	rdb := redis.NewClient(&redis.Options{Addr: link.Addr, Protocol: 2, DisableIdentity: true, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1})
-	t.Cleanup(func() { _ = rdb.Close() })
-	newShop(t, server, "main")
-	s := quick()
-	s.HealthAddr = "127.0.0.1:0"
-	c, _ := contend(s, nil)
-	b := start(t, rdb, s, c)
-	until(t, "health to be served", func() bool { return len(b.log.lines(t, "health served")) == 1 })
-	url := fmt.Sprintf("http://%s/healthz", b.log.lines(t, "health served")[0]["addr"])
-	get := func() (int, string) {
-		t.Helper()
-		res, err := http.Get(url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res.StatusCode, string(body)
-	}
-	if code, body := get(); code != http.StatusServiceUnavailable || !strings.Contains(body, "main") {
-		t.Errorf("with Redis away from the start: %d %s", code, body)
-	}
-	link.Mend(t)
-	until(t, "the bridge to be healthy", func() bool { code, _ := get(); return code == http.StatusOK })
-	b.stop(t)
-	if res, err := http.Get(url); err == nil {
-		_ = res.Body.Close()
-		t.Error("health is served after the end")
-	}
-}
-
-func TestALaneIsQuietFromItsLastSignOfLife(t *testing.T) {
-	t.Parallel()
-	l := newLane(newShop(t, redistest.Embedded(t), "main").engine, "me", quick(), nil, nil, (&logs{}).logger())
-	if l.quiet() < beatTTL {
-		t.Error("a lane that never gave a sign counts as alive")
-	}
-	l.beaten = time.Now()
-	if l.quiet() > beatTTL {
-		t.Error("a lane that just gave one counts as dead")
 	}
 }
