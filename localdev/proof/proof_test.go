@@ -169,7 +169,7 @@ func TestContradictionsAreFound(t *testing.T) {
 		}, "order 29: is rejected, yet the stock was changed"},
 		{"settled by another claim than the record says", func(t *testing.T, s shop) {
 			s.settle(t, "29")
-			must(t, s.rdb.HSet(ctx, "{main}:order:29", "fence", "7").Err())
+			must(t, s.rdb.HSet(ctx, "{main}:order:29", "claim", "7:A").Err())
 		}, "order 29: was settled by A with fence 7, but the ledger says A with fence 1"},
 		{"took other items than were asked for", func(t *testing.T, s shop) {
 			s.settle(t, "29")

@@ -37,6 +37,9 @@ type Placement struct {
 	ID          string
 	Fingerprint string // equal for equal content
 	Message     []byte // what a contender is given; opaque to the engine
+	// Trace is a trace context, such as a traceparent of W3C or a header of X-Ray,
+	// that goes with the message until the order has ended. May be empty.
+	Trace string
 	// Announcement is published on Channel when the order is placed; no channel,
 	// nothing is published.
 	Channel      string
@@ -123,6 +126,6 @@ func (e *Engine) placeCall(p Placement) (keys []string, args []any) {
 		variant = p.ID
 	}
 	keys = []string{e.keys.Stream(), e.keys.Dead(), e.keys.Record(p.ID), e.keys.Record(variant)}
-	args = []any{p.ID, p.Fingerprint, p.Message, p.Channel, p.Announcement, string(onConflict), variant, p.Flaw}
+	args = []any{p.ID, p.Fingerprint, p.Message, p.Channel, p.Announcement, string(onConflict), variant, p.Flaw, bounded(p.Trace)}
 	return keys, args
 }

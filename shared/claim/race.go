@@ -41,6 +41,7 @@ type Claimed struct {
 	Outcome Outcome // Won, Busy, Already or NoOrder
 	Fence   int64   // Won: the fencing token; Already: that of the claim that ended it
 	Message []byte  // Won: the message that was placed
+	Trace   string  // Won: the trace context that was placed with it, if any
 	State   State   // Already: how the order ended
 	Holder  string  // Busy: "<fence>:<owner>"; Already: the owner who ended it
 	Left    time.Duration
@@ -75,7 +76,7 @@ func (e *Engine) Claim(ctx context.Context, owner string, lease time.Duration, d
 		c := Claimed{ID: ds[i].ID, Outcome: Outcome(r.word())}
 		switch c.Outcome {
 		case Won:
-			c.Fence, c.Message = r.number(1), []byte(r.text(2))
+			c.Fence, c.Message, c.Trace = r.number(1), []byte(r.text(2)), r.text(3)
 		case Busy:
 			c.Holder, c.Left = r.text(1), time.Duration(r.number(2))*time.Millisecond
 		case Already:
@@ -124,6 +125,8 @@ type Settlement struct {
 	Held
 	Keys []string // the effect's keys, all in the engine's partition
 	Args []any    // the effect's arguments
+	// Result is kept with the order where the effect returns none.
+	Result string
 }
 
 // Ended is what became of a Settlement or a Failure.
@@ -150,7 +153,7 @@ func (e *Engine) Settle(ctx context.Context, owner string, effect *Effect, ss []
 	for _, s := range ss {
 		keys = append(keys, e.keys.Record(s.ID), e.keys.Lock(s.ID))
 		keys = append(keys, s.Keys...)
-		args = append(args, s.ID, s.Fence, len(s.Keys), len(s.Args))
+		args = append(args, s.ID, s.Fence, s.Result, len(s.Keys), len(s.Args))
 		args = append(args, s.Args...)
 	}
 	replies, err := e.runBatch(ctx, "settle", effect, keys, args, len(ss))

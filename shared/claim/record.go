@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,7 @@ type Record struct {
 	State       State
 	Fingerprint string
 	Message     []byte
+	Trace       string // trace context, until it has ended
 	PlacedAt    time.Time
 	EndedAt     time.Time // zero unless settled or rejected
 	Entry       string    // its entry in the stream, while accepted
@@ -43,26 +45,32 @@ func ParseRecord(id string, fields map[string]string) Record {
 		n, _ := strconv.ParseInt(fields[name], 10, 64)
 		return n
 	}
-	at := func(name string) time.Time {
-		if ms := number(name); ms != 0 {
-			return time.UnixMilli(ms).UTC()
-		}
-		return time.Time{}
-	}
-	return Record{
+	r := Record{
 		ID:          id,
 		State:       State(fields["state"]),
 		Fingerprint: fields["fp"],
 		Message:     []byte(fields["msg"]),
-		PlacedAt:    at("at"),
-		EndedAt:     at("done"),
+		Trace:       fields["trace"],
 		Entry:       fields["entry"],
-		Fence:       number("fence"),
-		Owner:       fields["owner"],
 		Deliveries:  number("tries"),
 		Racers:      number("racers"),
 		Result:      fields["result"],
 		Reason:      fields["err"],
 		Letter:      fields["dead"],
 	}
+	if at := number("at"); at != 0 {
+		r.PlacedAt = time.UnixMilli(at).UTC()
+	}
+	if _, ended := fields["took"]; ended {
+		r.EndedAt = r.PlacedAt.Add(time.Duration(number("took")) * time.Millisecond)
+	}
+	r.Fence, r.Owner = parseHolder(fields["claim"])
+	return r
+}
+
+// parseHolder reads "<fence>:<owner>", the value of a lock.
+func parseHolder(s string) (fence int64, owner string) {
+	text, owner, _ := strings.Cut(s, ":")
+	fence, _ = strconv.ParseInt(text, 10, 64)
+	return fence, owner
 }

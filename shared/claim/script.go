@@ -15,8 +15,12 @@ import (
 //go:embed scripts/*.lua
 var sources embed.FS
 
-// effectMark is where the body of an effect goes in a script.
-const effectMark = "--[[EFFECT]]"
+// effectMark is where effect.lua goes in a script, and bodyMark where the body of
+// an effect goes in that.
+const (
+	effectMark = "--[[EFFECT]]"
+	bodyMark   = "--[[BODY]]"
+)
 
 // scripts makes and keeps the scripts that an engine runs.
 type scripts struct {
@@ -45,7 +49,7 @@ func (s *scripts) get(name string, effect *Effect) *redis.Script {
 	}
 	text := s.source(name)
 	if effect != nil {
-		text = strings.Replace(text, effectMark, effect.body, 1)
+		text = strings.Replace(text, effectMark, strings.Replace(s.source("effect"), bodyMark, effect.body, 1), 1)
 	}
 	script, _ := s.ready.LoadOrStore(key, redis.NewScript(text))
 	return script.(*redis.Script)
@@ -109,7 +113,7 @@ func (r reply) number(i int) int64 {
 }
 
 // Effect is the body of a Lua function that changes Redis for one order. See
-// scripts/settle.lua for what it is given and what it has to return.
+// scripts/effect.lua for what it is given and what it has to return.
 type Effect struct {
 	name string
 	body string

@@ -1,17 +1,12 @@
-// Package redistest gives tests a Redis of their own: a real redis-server, or
-// the embedded one. Both listen on the loopback interface and end with the test.
+// Package redistest gives tests a Redis of their own: the embedded one, a real
+// redis-server, a cluster, a primary with its replica, or a server that can be
+// killed and started again. All listen on the loopback interface and end with
+// the test.
 package redistest
 
 import (
-	"bufio"
 	"context"
-	"net"
-	"os"
-	"os/exec"
-	"strconv"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
@@ -41,80 +36,11 @@ func Embedded(t testing.TB) *redis.Client {
 // is skipped, but in CI it fails.
 func Server(t testing.TB, settings ...string) *redis.Client {
 	t.Helper()
-	path := find()
-	if path == "" {
-		const missing = "NOT TESTED on a real Redis: neither redis-server nor valkey-server is on PATH (apt-get install redis-server, brew install redis)"
-		if os.Getenv("CI") != "" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
-	// A free port can be taken by another before the server has it: try again.
-	for range 5 {
-		if addr := start(t, path, freePort(t), settings); addr != "" {
-			return client(t, addr)
-		}
-	}
-	t.Fatalf("%s did not start", path)
-	return nil
-}
-
-func find() string {
-	for _, name := range []string{"redis-server", "valkey-server"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	return ""
-}
-
-func start(t testing.TB, path string, port int, settings []string) (addr string) {
-	t.Helper()
-	args := append([]string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", t.TempDir(),
-		"--save", "", "--daemonize", "no", "--loglevel", "notice",
-	}, settings...)
-	cmd := exec.Command(path, args...)
-	out, err := cmd.StdoutPipe()
+	p, err := newHost(t).launch(settings...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("start %s: %v", path, err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	ready := make(chan bool, 1)
-	go func() {
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			if strings.Contains(lines.Text(), "Ready to accept connections") {
-				ready <- true
-			}
-		}
-		ready <- false
-	}()
-	select {
-	case ok := <-ready:
-		if !ok {
-			return ""
-		}
-	case <-time.After(20 * time.Second):
-		t.Fatalf("%s is not ready after 20 s", path)
-	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return client(t, p.addr)
 }
 
 func client(t testing.TB, addr string) *redis.Client {

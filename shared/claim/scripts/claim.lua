@@ -4,7 +4,7 @@
 -- ARGV  1 owner   2 lease in ms
 --       then for each order: id, how often it was delivered
 -- Returns for each order
---   {'won', fence, message}                     the lock is the caller's
+--   {'won', fence, message, trace}              the lock is the caller's
 --   {'busy', holder's fence:owner, ms left}     another holds it
 --   {'already', state, fence, owner}            it has ended: settled, rejected or dead
 --   {'refused'}                                 no such order: never placed, or expired
@@ -14,17 +14,17 @@
 local owner, lease = ARGV[1], ARGV[2]
 
 local function claim(record, lock, deliveries)
-  local r = redis.call('HMGET', record, 'state', 'fence', 'owner', 'msg')
-  local state, fence = r[1], tonumber(r[2] or 0)
+  local r = redis.call('HMGET', record, 'state', 'claim', 'msg', 'trace')
+  local state, last = r[1], r[2] or ''
   if not state then return {'refused'} end -- guard: only what was placed
   redis.call('HINCRBY', record, 'racers', 1)
-  if state ~= 'accepted' then return {'already', state, r[2] or '', r[3] or ''} end -- guard: done is final
+  local fence, by = string.match(last, '^(%d+):(.*)$')
+  if state ~= 'accepted' then return {'already', state, fence or '', by or ''} end -- guard: done is final
 
-  local mine = string.format('%d:%s', fence, owner)
   local held = redis.call('GET', lock)
-  if held == mine then
+  if held and held == last and by == owner then
     redis.call('PEXPIRE', lock, lease)
-    return {'won', fence, r[4]}
+    return {'won', fence, r[3], r[4] or ''}
   end
   if held then
     local left = redis.call('PTTL', lock)
@@ -35,10 +35,11 @@ local function claim(record, lock, deliveries)
     return {'busy', held, left}
   end
 
-  fence = string.format('%d', fence + 1)
-  if not redis.call('SET', lock, fence .. ':' .. owner, 'NX', 'PX', lease) then return {'busy', '', 0} end
-  redis.call('HSET', record, 'fence', fence, 'owner', owner, 'tries', deliveries)
-  return {'won', fence, r[4]}
+  fence = string.format('%d', tonumber(fence or 0) + 1)
+  local mine = fence .. ':' .. owner
+  if not redis.call('SET', lock, mine, 'NX', 'PX', lease) then return {'busy', '', 0} end
+  redis.call('HSET', record, 'claim', mine, 'tries', deliveries)
+  return {'won', fence, r[3], r[4] or ''}
 end
 
 local answers = {}

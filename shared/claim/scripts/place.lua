@@ -7,6 +7,7 @@
 --         'refuse' answer conflict; 'separate' place it under the variant's id;
 --         'bury'   keep it under the variant's id as a dead letter
 --       7 the variant's id   8 flaw, or '': bury under the variant's id, for this reason
+--       9 trace context, or ''
 -- Returns {'placed'|'replayed'|'conflict'|'buried', id, state, placed at in ms}
 --
 -- Writes that Redis may refuse for want of memory come first: it refuses only
@@ -20,6 +21,9 @@ local now = string.format('%d', t[1] * 1000 + math.floor(t[2] / 1000))
 local function put(record, id)
   local entry = redis.call('XADD', stream, '*', 'id', id)
   redis.call('HSET', record, 'state', 'accepted', 'fp', fingerprint, 'msg', message, 'at', now, 'entry', entry)
+  if ARGV[9] ~= '' then
+    redis.call('HSET', record, 'trace', ARGV[9])
+  end
   if ARGV[4] ~= '' then
     redis.call('PUBLISH', ARGV[4], ARGV[5])
   end

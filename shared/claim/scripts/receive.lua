@@ -9,12 +9,10 @@
 --   {'conflict'}                      the id was used for other content
 --   {'failed', reason}                the effect refused or raised an error; nothing is done
 --
--- The effect is written as for settle; order.fence is '0' and order.owner ''.
+-- See effect.lua for the effect; order.fence is '0' here, and order.owner ''.
 local id, fingerprint, retention = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
-local function effect(order, KEYS, ARGV)
 --[[EFFECT]]
-end
 
 local r = redis.call('HMGET', KEYS[1], 'fp', 'result')
 if r[1] and r[1] ~= fingerprint then return {'conflict'} end -- guard: same content
@@ -29,14 +27,7 @@ end
 for i = 4, #ARGV do
   args[i - 3] = ARGV[i]
 end
-local ok, verdict, result = pcall(effect, {id = id, fence = '0', owner = '', now = now}, keys, args)
-if not ok then
-  local reason = type(verdict) == 'table' and verdict.err or tostring(verdict)
-  for _, code in ipairs({'OOM ', 'MISCONF ', 'READONLY ', 'NOREPLICAS '}) do
-    if string.find(reason, code, 1, true) then error(verdict, 0) end
-  end
-  return {'failed', reason}
-end
+local verdict, result = attempt({id = id, fence = '0', owner = '', now = now}, keys, args)
 if verdict ~= 'settled' then
   return {'failed', tostring(result or verdict)}
 end
