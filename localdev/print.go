@@ -46,9 +46,9 @@ func newPrinter(w io.Writer, mode string) (*printer, error) {
 }
 
 // print prints a line. What the platform says of a function is left out: it is
-// on the page.
+// on the page. So are metrics where people read: they are for CloudWatch.
 func (p *printer) print(l emulator.Line) {
-	if p.mode == "off" || l.Platform {
+	if p.mode == "off" || l.Platform || p.mode == "pretty" && strings.Contains(l.Text, `"CloudWatchMetrics":[`) {
 		return
 	}
 	text := l.Text + "\n"

@@ -16,6 +16,7 @@ import (
 	"photofinish/shared/claim"
 	"photofinish/shared/httpapi"
 	"photofinish/shared/order"
+	"photofinish/shared/telemetry"
 )
 
 // api serves the orders of some warehouses.
@@ -80,7 +81,7 @@ func (a *api) place(w http.ResponseWriter, r *http.Request) {
 	}
 	p, err := engine.Place(r.Context(), claim.Placement{
 		ID: o.ID, Fingerprint: o.Fingerprint(), Message: o.Message(),
-		Channel: a.channel, Announcement: o.Announcement(),
+		Channel: a.channel, Announcement: o.Announcement(), Trace: telemetry.Trace(r.Context(), r.Header),
 	})
 	if err != nil {
 		httpapi.FailRedis(w, r, a.log, err)

@@ -249,3 +249,17 @@ func TestBadInputIsRefusedAndLeavesNothing(t *testing.T) {
 		}
 	})
 }
+
+// The trace of the request goes with the order to whoever wins it.
+func TestTheTraceGoesWithTheOrder(t *testing.T) {
+	t.Parallel()
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		s := newShop(t, rdb)
+		s.do(t, post(article).with("traceparent", trace))
+		r, _, err := s.engine().Lookup(t.Context(), "29")
+		if err != nil || r.Trace != trace {
+			t.Errorf("on record: %+v, %v", r, err)
+		}
+	})
+}

@@ -28,6 +28,8 @@ const (
 	DefaultGroup         = "bridge"
 	DefaultRetention     = 7 * 24 * time.Hour
 	DefaultMaxDeliveries = 5
+	// A second covers a replica in another zone many times over.
+	DefaultReplicaTimeout = time.Second
 )
 
 // Options are the settings of an Engine. The zero value means the defaults.
@@ -42,6 +44,16 @@ type Options struct {
 	// MaxDeliveries is how often an order is delivered before it becomes a dead
 	// letter.
 	MaxDeliveries int
+	// Replicas is how many replicas have to have acknowledged what a step wrote
+	// before it is answered; 0 waits for none. With fewer after ReplicaTimeout the
+	// call fails with a *TooFewReplicasError: the step is done, and the same call
+	// can be repeated until they have.
+	Replicas       int
+	ReplicaTimeout time.Duration // 0 is DefaultReplicaTimeout
+	// Observe, if set, is called with what every step did, for metrics. It is
+	// called by whoever called the engine, so it has to be quick and safe for
+	// concurrent use.
+	Observe func(Event)
 }
 
 // Engine is the engine for one partition: one set of keys in one hash slot. It
@@ -70,8 +82,14 @@ func Open(rdb redis.UniversalClient, partition string, o Options) (*Engine, erro
 	if o.MaxDeliveries == 0 {
 		o.MaxDeliveries = DefaultMaxDeliveries
 	}
+	if o.ReplicaTimeout == 0 {
+		o.ReplicaTimeout = DefaultReplicaTimeout
+	}
 	if o.MaxDeliveries < 1 {
 		return nil, fmt.Errorf("claim: %d deliveries at most: has to be 1 or more", o.MaxDeliveries)
+	}
+	if err := o.checkReplicas(rdb); err != nil {
+		return nil, err
 	}
 	return &Engine{rdb: rdb, keys: Keys{partition}, opts: o, scripts: builtin}, nil
 }
@@ -103,6 +121,9 @@ func (k Keys) Record(id string) string { return "{" + k.partition + "}:order:" +
 
 // Lock is the lock that contenders race for: "<fence>:<owner>".
 func (k Keys) Lock(id string) string { return "{" + k.partition + "}:lock:" + id }
+
+// Synced is written when a step has to reach replicas, see Options.Replicas.
+func (k Keys) Synced() string { return "{" + k.partition + "}:synced" }
 
 // Receipt is the hash that is kept of one effect that was received.
 func (k Keys) Receipt(id string) string { return "{" + k.partition + "}:receipt:" + id }
@@ -136,10 +157,17 @@ func Unavailable(err error) bool {
 	if err == nil {
 		return false
 	}
+	if few := (*TooFewReplicasError)(nil); errors.As(err, &few) {
+		return true
+	}
 	var reply redis.Error
 	if !errors.As(err, &reply) {
 		var argument argumentError
 		return !errors.Is(err, ErrInvalidID) && !errors.Is(err, errProtocol) && !errors.As(err, &argument)
+	}
+	// A client of a cluster follows redirections, but only so many in a row.
+	if redis.HasErrorPrefix(reply, "MOVED ") || redis.HasErrorPrefix(reply, "ASK ") {
+		return true
 	}
 	// A script passes on the error of a command that it called, in its midst.
 	for _, code := range []string{"OOM", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY ", "UNBLOCKED", "max number of clients"} {

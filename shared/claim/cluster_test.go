@@ -67,16 +67,16 @@ var redirections = []string{"MOVED ", "ASK ", "TRYAGAIN "}
 
 // resharding moves the slot of the case that runs, again and again. A move begins
 // under a command of the client, which therefore meets a slot of which half the
-// keys have gone, and ends while that command and others are on their way. The
-// next move waits until the commands that met this one have their answers, so
-// none meets two: that the client follows four redirections at most is no matter
-// of luck then, and neither is it when the machine is busy.
+// keys have gone, or all of them in every other move, and ends while that command
+// and others are on their way. The next move waits until the commands that met
+// this one have their answers, so none meets two: whether the four tries that the
+// client makes suffice depends neither on luck nor on how busy the machine is.
 type resharding struct {
 	shards *redistest.Shards
 	ctx    context.Context
 	cancel context.CancelFunc
 	ended  chan error
-	begin  chan chan struct{} // takes what is closed halfway
+	begin  chan chan struct{} // takes what is closed once the move has come to its halt
 	reply  chan struct{}      // a node has answered
 	// refresh has the client read anew where the slots are. It does that by itself
 	// after a redirection, but at most each 200 ms; moves are closer here.
@@ -87,7 +87,7 @@ type resharding struct {
 
 	mu       sync.Mutex
 	key      string
-	since    int             // commands since the case began
+	since    int             // commands since the last move
 	present  int             // commands on their way, or waiting for a move to begin
 	underway *sync.WaitGroup // commands that can meet the move
 	moving   chan struct{}   // closed when no move is on
@@ -117,7 +117,7 @@ func reshard(t *testing.T, rdb *redis.ClusterClient, shards *redistest.Shards) *
 func (r *resharding) next(key string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.key, r.since = key, 0
+	r.key, r.since = key, movesEvery
 }
 
 func (r *resharding) stop() error {
@@ -130,23 +130,28 @@ func (r *resharding) stop() error {
 
 func (r *resharding) run() error {
 	for {
-		var halfway chan struct{}
+		var halted chan struct{}
 		select {
-		case halfway = <-r.begin:
+		case halted = <-r.begin:
 		case <-r.ctx.Done():
 			return r.ctx.Err()
 		}
 		r.mu.Lock()
 		key, moving := r.key, make(chan struct{})
+		r.since = 0
 		r.moving = moving
 		r.mu.Unlock()
-		err := r.shards.Move(context.Background(), key, func() {
+		halt := redistest.Stage(r.moves.Load() % 2)
+		err := r.shards.Move(context.Background(), key, func(stage redistest.Stage) {
+			if stage != halt {
+				return
+			}
 			r.refresh()
-			select { // of an answer before the half
+			select { // an answer from before
 			case <-r.reply:
 			default:
 			}
-			close(halfway)
+			close(halted)
 			select {
 			case <-r.reply:
 			case <-r.ctx.Done():
@@ -157,6 +162,7 @@ func (r *resharding) run() error {
 			return err
 		}
 		r.moves.Add(1)
+		r.refresh()
 		r.mu.Lock()
 		met := r.underway
 		r.underway = &sync.WaitGroup{}
@@ -166,9 +172,14 @@ func (r *resharding) run() error {
 }
 
 // command is around each command of the client, with its redirections.
-func (r *resharding) command(next func() error, _ []redis.Cmder) error {
+func (r *resharding) command(next func() error, cmds []redis.Cmder) error {
+	if cmds[0].Name() == "publish" { // a case may count on it that the last one published is the last one heard
+		if err := r.shards.Published(r.ctx); err != nil {
+			return err
+		}
+	}
 	r.mu.Lock()
-	due := r.since%movesEvery == 0 && r.key != ""
+	due := r.since >= movesEvery
 	r.since++
 	r.present++
 	alone := r.present == 1
@@ -193,22 +204,22 @@ func (r *resharding) command(next func() error, _ []redis.Cmder) error {
 // offer begins a move. If there are other commands it does so only if the last
 // one is over: it may wait for one of those, and that for this one.
 func (r *resharding) offer(alone bool) {
-	halfway := make(chan struct{})
+	halted := make(chan struct{})
 	if alone {
 		select {
-		case r.begin <- halfway:
+		case r.begin <- halted:
 		case <-r.ctx.Done():
 			return
 		}
 	} else {
 		select {
-		case r.begin <- halfway:
+		case r.begin <- halted:
 		default:
 			return
 		}
 	}
 	select {
-	case <-halfway:
+	case <-halted:
 	case <-r.ctx.Done():
 	}
 }
@@ -216,6 +227,9 @@ func (r *resharding) offer(alone bool) {
 // answer is around each call of a node.
 func (r *resharding) answer(next func() error, cmds []redis.Cmder) error {
 	err := next()
+	if cmds[0].Name() == "hello" { // of a new connection
+		return err
+	}
 	select {
 	case r.reply <- struct{}{}:
 	default:
@@ -247,7 +261,11 @@ func (hook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (h hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		return h.around(func() error { return next(ctx, cmd) }, []redis.Cmder{cmd})
+		return h.around(func() error {
+			err := next(ctx, cmd)
+			cmd.SetErr(err) // the client does so only later
+			return err
+		}, []redis.Cmder{cmd})
 	}
 }
 

@@ -26,11 +26,15 @@ func (e *Engine) DeadLetter(ctx context.Context, d Delivery, reason string) (Bur
 	}
 	keys := []string{e.keys.Stream(), e.keys.Dead(), e.keys.Record(d.ID), e.keys.Lock(d.ID)}
 	args := []any{e.opts.Group, d.ID, d.Entry, e.opts.MaxDeliveries, bounded(reason)}
+	start := time.Now()
 	answer, err := e.run(ctx, "deadletter", nil, keys, args)
 	if err != nil {
 		return Burial{}, err
 	}
 	r := reply(answer)
+	if r.word() == string(Buried) {
+		e.observe(StepRelease, d.ID, string(Dead), start, 0)
+	}
 	return Burial{Verdict: r.word(), Reason: r.text(1)}, nil
 }
 

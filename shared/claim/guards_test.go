@@ -20,7 +20,7 @@ var guard = regexp.MustCompile(`(?m)^.*-- guard: (.*)$`)
 func TestEveryGuardIsNeeded(t *testing.T) {
 	rdb := redistest.Server(t)
 	guards := 0
-	for _, script := range []string{"place", "claim", "renew", "settle", "release", "deadletter", "redrive", "discard", "receive", "take", "handback", "leave"} {
+	for _, script := range []string{"place", "claim", "renew", "settle", "release", "deadletter", "redrive", "discard", "receive", "take", "handback", "leave", "begin", "free"} {
 		text := claim.Source(script)
 		for _, at := range guard.FindAllStringSubmatchIndex(text, -1) {
 			guards++
@@ -34,8 +34,8 @@ func TestEveryGuardIsNeeded(t *testing.T) {
 			})
 		}
 	}
-	if guards < 20 {
-		t.Errorf("%d guards found, want the 20 that the scripts have", guards)
+	if guards < 27 {
+		t.Errorf("%d guards found, want the 27 that the scripts have", guards)
 	}
 }
 

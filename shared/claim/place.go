@@ -3,8 +3,6 @@ package claim
 import (
 	"context"
 	"fmt"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // State is where an order stands.
@@ -84,6 +82,9 @@ func (e *Engine) Place(ctx context.Context, p Placement) (Placing, error) {
 // PlaceAll places many orders in one round trip. Each is placed or not on its
 // own; after an error the whole call can be repeated.
 func (e *Engine) PlaceAll(ctx context.Context, ps []Placement) ([]Placing, error) {
+	if len(ps) == 0 {
+		return nil, nil
+	}
 	for _, p := range ps {
 		if !ValidID(p.ID) || p.Variant != "" && !ValidID(p.Variant) {
 			return nil, fmt.Errorf("claim: place: %w: %.200q", ErrInvalidID, p.ID)
@@ -92,20 +93,16 @@ func (e *Engine) PlaceAll(ctx context.Context, ps []Placement) ([]Placing, error
 			return nil, argumentError("claim: place: " + p.ID + ": no variant of the id is given")
 		}
 	}
-	script := e.scripts.get("place", nil)
-	pipe := e.rdb.Pipeline()
-	cmds := make([]*redis.Cmd, len(ps))
+	calls := make([]scriptCall, len(ps))
 	for i, p := range ps {
-		keys, args := e.placeCall(p)
-		cmds[i] = script.EvalSha(ctx, pipe, keys, args...)
+		calls[i] = e.placeCall(p)
 	}
-	_, _ = pipe.Exec(ctx) // each command carries its own error
+	cmds, err := e.exec(ctx, calls...)
+	if err != nil {
+		return nil, fmt.Errorf("claim: place: %w", err)
+	}
 	placed := make([]Placing, len(ps))
 	for i, cmd := range cmds {
-		if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-			keys, args := e.placeCall(ps[i]) //nolint:gosec // as many commands as placements
-			cmd = script.Eval(ctx, e.rdb, keys, args...)
-		}
 		answer, err := cmd.Slice()
 		if err != nil {
 			return nil, fmt.Errorf("claim: place: %w", err)
@@ -116,7 +113,7 @@ func (e *Engine) PlaceAll(ctx context.Context, ps []Placement) ([]Placing, error
 	return placed, nil
 }
 
-func (e *Engine) placeCall(p Placement) (keys []string, args []any) {
+func (e *Engine) placeCall(p Placement) scriptCall {
 	onConflict := p.OnConflict
 	if onConflict == "" {
 		onConflict = Refuse
@@ -125,7 +122,7 @@ func (e *Engine) placeCall(p Placement) (keys []string, args []any) {
 	if variant == "" {
 		variant = p.ID
 	}
-	keys = []string{e.keys.Stream(), e.keys.Dead(), e.keys.Record(p.ID), e.keys.Record(variant)}
-	args = []any{p.ID, p.Fingerprint, p.Message, p.Channel, p.Announcement, string(onConflict), variant, p.Flaw, bounded(p.Trace)}
-	return keys, args
+	keys := []string{e.keys.Stream(), e.keys.Dead(), e.keys.Record(p.ID), e.keys.Record(variant)}
+	args := []any{p.ID, p.Fingerprint, p.Message, p.Channel, p.Announcement, string(onConflict), variant, p.Flaw, bounded(p.Trace)}
+	return scriptCall{e.scripts.get("place", nil), keys, args}
 }

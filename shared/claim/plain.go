@@ -14,9 +14,16 @@ type Begun struct {
 	Result  string  // Already: what was kept then
 	Holder  string  // Busy: "<fence>:<owner>"; Already: the owner who ended it
 	Left    time.Duration
+	Kept    time.Duration // Already: how long the record is still kept
+
+	held Held
 }
 
-// Conflicts says that a key was used before for other content.
+// Held names the claim, if it was won.
+func (b Begun) Held() Held { return b.held }
+
+// Conflicts says that a key was used before for other content, or that it was
+// placed: an order is raced for by Claim.
 const Conflicts Outcome = "conflict"
 
 // Begin races for the lock of a key that nobody has placed: the plain mode, for
@@ -41,6 +48,7 @@ func (e *Engine) Begin(ctx context.Context, id, fingerprint, owner string, lease
 	}
 	keys := []string{e.keys.Record(id), e.keys.Lock(id)}
 	args := []any{fingerprint, owner, lease.Milliseconds(), int64(e.opts.Retention.Seconds())}
+	start := time.Now()
 	answer, err := e.run(ctx, "begin", nil, keys, args)
 	if err != nil {
 		return Begun{}, err
@@ -50,13 +58,16 @@ func (e *Engine) Begin(ctx context.Context, id, fingerprint, owner string, lease
 	switch b.Outcome {
 	case Won:
 		b.Fence = r.number(1)
+		b.held = Held{ID: id, Fence: b.Fence, at: start, lease: lease}
 	case Busy:
 		b.Holder, b.Left = r.text(1), time.Duration(r.number(2))*time.Millisecond
 	case Already:
 		b.State, b.Fence, b.Holder, b.Result = State(r.text(1)), r.number(2), r.text(3), r.text(4)
+		b.Kept = max(time.Duration(r.number(5)), 0) * time.Millisecond
 	case Conflicts:
 		b.State = State(r.text(1))
 	}
+	e.observe(StepClaim, id, r.word(), start, 0)
 	return b, nil
 }
 
@@ -68,11 +79,14 @@ func (e *Engine) Free(ctx context.Context, owner string, held Held, reason strin
 		return false, fmt.Errorf("claim: free: %w: %.200q", ErrInvalidID, held.ID)
 	}
 	keys := []string{e.keys.Record(held.ID), e.keys.Lock(held.ID)}
+	start := time.Now()
 	answer, err := e.run(ctx, "free", nil, keys, []any{fmt.Sprintf("%d:%s", held.Fence, owner), bounded(reason)})
 	if err != nil {
 		return false, err
 	}
-	return reply(answer).word() == "freed", nil
+	word := reply(answer).word()
+	e.observe(StepRelease, held.ID, word, start, 0)
+	return word == "freed", nil
 }
 
 // Respond is the effect that changes nothing: it ends a claim, and keeps the

@@ -45,6 +45,9 @@ type Claimed struct {
 	State   State   // Already: how the order ended
 	Holder  string  // Busy: "<fence>:<owner>"; Already: the owner who ended it
 	Left    time.Duration
+
+	at    time.Time
+	lease time.Duration
 }
 
 // Claim races for the locks of a batch, in one round trip. The owner has to be
@@ -67,13 +70,14 @@ func (e *Engine) Claim(ctx context.Context, owner string, lease time.Duration, d
 		keys = append(keys, e.keys.Record(d.ID), e.keys.Lock(d.ID))
 		args = append(args, d.ID, d.Count)
 	}
+	start := time.Now()
 	replies, err := e.runBatch(ctx, "claim", nil, keys, args, len(ds))
 	if err != nil {
 		return nil, err
 	}
 	claimed := make([]Claimed, len(ds))
 	for i, r := range replies {
-		c := Claimed{ID: ds[i].ID, Outcome: Outcome(r.word())}
+		c := Claimed{ID: ds[i].ID, Outcome: Outcome(r.word()), at: start, lease: lease}
 		switch c.Outcome {
 		case Won:
 			c.Fence, c.Message, c.Trace = r.number(1), []byte(r.text(2)), r.text(3)
@@ -83,6 +87,7 @@ func (e *Engine) Claim(ctx context.Context, owner string, lease time.Duration, d
 			c.State, c.Fence, c.Holder = State(r.text(1)), r.number(2), r.text(3)
 		}
 		claimed[i] = c
+		e.observe(StepClaim, c.ID, string(c.Outcome), start, 0)
 	}
 	return claimed, nil
 }
@@ -91,6 +96,20 @@ func (e *Engine) Claim(ctx context.Context, owner string, lease time.Duration, d
 type Held struct {
 	ID    string
 	Fence int64
+
+	at    time.Time // when it was claimed, and for how long, if known
+	lease time.Duration
+}
+
+// Held names the claim, if it was won.
+func (c Claimed) Held() Held { return Held{ID: c.ID, Fence: c.Fence, at: c.at, lease: c.lease} }
+
+// used is how much of the lease has been used up, 0 if that is not known.
+func (h Held) used() float64 {
+	if h.lease == 0 {
+		return 0
+	}
+	return time.Since(h.at).Seconds() / h.lease.Seconds()
 }
 
 // Renew gives claims a new lease from now, and tells for each whether it was
@@ -156,6 +175,7 @@ func (e *Engine) Settle(ctx context.Context, owner string, effect *Effect, ss []
 		args = append(args, s.ID, s.Fence, s.Result, len(s.Keys), len(s.Args))
 		args = append(args, s.Args...)
 	}
+	start := time.Now()
 	replies, err := e.runBatch(ctx, "settle", effect, keys, args, len(ss))
 	if err != nil {
 		return nil, err
@@ -172,6 +192,7 @@ func (e *Engine) Settle(ctx context.Context, owner string, effect *Effect, ss []
 			d.Reason = fmt.Sprintf("effect %s: %s", effect.name, r.text(1))
 		}
 		ended[i] = d
+		e.observe(StepSettle, d.ID, r.word(), start, ss[i].used())
 	}
 	return ended, nil
 }
@@ -196,6 +217,7 @@ func (e *Engine) Release(ctx context.Context, owner string, fs []Failure) ([]Rel
 		keys = append(keys, e.keys.Record(f.ID), e.keys.Lock(f.ID))
 		args = append(args, f.ID, f.Fence, bounded(f.Reason))
 	}
+	start := time.Now()
 	replies, err := e.runBatch(ctx, "release", nil, keys, args, len(fs))
 	if err != nil {
 		return nil, err
@@ -203,6 +225,11 @@ func (e *Engine) Release(ctx context.Context, owner string, fs []Failure) ([]Rel
 	released := make([]Released, len(fs))
 	for i, r := range replies {
 		released[i] = Released{ID: fs[i].ID, Lost: r.word() == string(Lost), Buried: r.word() == string(Buried), Deliveries: r.number(1)}
+		outcome := r.word()
+		if released[i].Buried {
+			outcome = string(Dead)
+		}
+		e.observe(StepRelease, fs[i].ID, outcome, start, 0)
 	}
 	return released, nil
 }

@@ -55,9 +55,53 @@ func (s *scripts) get(name string, effect *Effect) *redis.Script {
 	return script.(*redis.Script)
 }
 
-// run runs a script. Redis is sent its text only when it does not know it yet.
+// scriptCall is a script to be run.
+type scriptCall struct {
+	script *redis.Script
+	keys   []string
+	args   []any
+}
+
+// exec runs scripts, all on one connection and in one round trip. Redis is sent
+// the text of a script only when it does not know it yet.
+func (e *Engine) exec(ctx context.Context, calls ...scriptCall) ([]*redis.Cmd, error) {
+	if e.opts.Replicas > 0 {
+		return e.execDurably(ctx, calls)
+	}
+	if len(calls) == 1 {
+		c := calls[0]
+		return []*redis.Cmd{c.script.Run(ctx, e.rdb, c.keys, c.args...)}, nil
+	}
+	pipe := e.rdb.Pipeline()
+	cmds := queue(ctx, pipe, calls, (*redis.Script).EvalSha)
+	_, _ = pipe.Exec(ctx) // each command carries its own error
+	for i, c := range calls {
+		// On its own a command is followed further to where its slot has moved.
+		for _, code := range []string{"NOSCRIPT", "TRYAGAIN", "MOVED", "ASK"} {
+			if redis.HasErrorPrefix(cmds[i].Err(), code) {
+				cmds[i] = c.script.Run(ctx, e.rdb, c.keys, c.args...)
+				break
+			}
+		}
+	}
+	return cmds, nil
+}
+
+func queue(ctx context.Context, pipe redis.Pipeliner, calls []scriptCall, eval func(*redis.Script, context.Context, redis.Scripter, []string, ...any) *redis.Cmd) []*redis.Cmd {
+	cmds := make([]*redis.Cmd, len(calls))
+	for i, c := range calls {
+		cmds[i] = eval(c.script, ctx, pipe, c.keys, c.args...)
+	}
+	return cmds
+}
+
+// run runs a script that answers with an array.
 func (e *Engine) run(ctx context.Context, name string, effect *Effect, keys []string, args []any) ([]any, error) {
-	answer, err := e.scripts.get(name, effect).Run(ctx, e.rdb, keys, args...).Slice()
+	cmds, err := e.exec(ctx, scriptCall{e.scripts.get(name, effect), keys, args})
+	if err != nil {
+		return nil, fmt.Errorf("claim: %s: %w", name, err)
+	}
+	answer, err := cmds[0].Slice()
 	if err != nil {
 		return nil, fmt.Errorf("claim: %s: %w", name, err)
 	}

@@ -120,114 +120,31 @@ func (s *Shards) owner(ctx context.Context, seen *redis.Client, slot int) (int, 
 	return 0, fmt.Errorf("redistest: nobody has slot %d", slot)
 }
 
-// Move takes the slot of a key with all its keys to another primary, the one
-// after its present owner, while clients go on: it does what a resharding does,
-// in the same order. When it has moved the half of the keys it calls halfway, if
-// that is not nil. It returns when all nodes know the new owner.
-func (s *Shards) Move(ctx context.Context, key string, halfway func()) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	slot, err := s.Nodes[0].ClusterKeySlot(ctx, key).Result()
-	if err != nil {
-		return err
-	}
-	from, err := s.owner(ctx, s.Nodes[0], int(slot))
-	if err != nil {
-		return err
-	}
-	to := (from + 1) % len(s.Nodes)
-	if err := s.migrate(ctx, int(slot), from, to, halfway); err != nil {
-		return fmt.Errorf("redistest: move slot %d: %w", slot, err)
-	}
-	return s.settled(ctx, int(slot), to)
-}
-
-func (s *Shards) migrate(ctx context.Context, slot, from, to int, halfway func()) error {
-	source, target := s.Nodes[from], s.Nodes[to]
-	if err := target.Do(ctx, "CLUSTER", "SETSLOT", slot, "IMPORTING", s.ids[from]).Err(); err != nil {
-		return err
-	}
-	if err := source.Do(ctx, "CLUSTER", "SETSLOT", slot, "MIGRATING", s.ids[to]).Err(); err != nil {
-		return err
-	}
-	keys, err := source.ClusterCountKeysInSlot(ctx, slot).Result()
-	if err != nil {
-		return err
-	}
-	if err := s.carry(ctx, slot, from, to, int(keys/2)); err != nil {
-		return err
-	}
-	if halfway != nil {
-		halfway()
-	}
-	if err := s.carry(ctx, slot, from, to, slots); err != nil {
-		return err
-	}
-	// The new owner first: else both would send clients to each other.
-	for i := range s.Nodes {
-		node := s.Nodes[(to+i)%len(s.Nodes)]
-		if err := node.Do(ctx, "CLUSTER", "SETSLOT", slot, "NODE", s.ids[to]).Err(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// carry takes keys of a slot over, at most limit. No new ones come up meanwhile:
-// while a slot is migrating its owner sends clients on for keys that it lacks.
-func (s *Shards) carry(ctx context.Context, slot, from, to, limit int) error {
-	if limit == 0 {
-		return nil
-	}
-	host, port, err := net.SplitHostPort(s.Nodes[to].Options().Addr)
-	if err != nil {
-		return err
-	}
-	keys, err := s.Nodes[from].ClusterGetKeysInSlot(ctx, slot, limit).Result()
-	if err != nil {
-		return err
-	}
-	for _, key := range keys {
-		if err := s.Nodes[from].Migrate(ctx, host, port, key, 0, clusterTimeout).Err(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// settled waits until all nodes see the slot at its new owner, and know in which
-// epoch it got it. Before that, an old message of the former owner could win over
-// the next move.
-func (s *Shards) settled(ctx context.Context, slot, to int) error {
+// Published returns once all that was published before, on whichever node, has
+// reached the subscribers of all nodes. The nodes pass messages on to each other
+// some time later, so those of different publishers come in any order.
+func (s *Shards) Published(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
 	defer cancel()
-	return until(ctx, func() error {
-		var epoch string
-		for i := range s.Nodes {
-			node := s.Nodes[(to+i)%len(s.Nodes)] // the owner knows best, and comes first
-			owner, err := s.owner(ctx, node, slot)
-			if err != nil {
+	const channel = "redistest:published"
+	for _, node := range s.Nodes {
+		sub := node.Subscribe(ctx, channel)
+		defer sub.Close()
+		if _, err := sub.Receive(ctx); err != nil { // that it is subscribed
+			return err
+		}
+		for _, from := range s.Nodes {
+			if err := from.Publish(ctx, channel, "").Err(); err != nil {
 				return err
-			}
-			text, err := node.ClusterNodes(ctx).Result()
-			if err != nil {
-				return err
-			}
-			seen := ""
-			for line := range strings.Lines(text) {
-				if f := strings.Fields(line); len(f) > 6 && f[0] == s.ids[to] {
-					seen = f[6]
-				}
-			}
-			if i == 0 {
-				epoch = seen
-			}
-			if owner != to || seen == "" || seen != epoch {
-				return fmt.Errorf("%s sees slot %d at node %d in epoch %s, want node %d in epoch %s", node.Options().Addr, slot, owner, seen, to, epoch)
 			}
 		}
-		return nil
-	})
+		for range s.Nodes {
+			if _, err := sub.ReceiveMessage(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // until repeats a check until it passes, or the time is up.

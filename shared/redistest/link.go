@@ -24,16 +24,26 @@ type Link struct {
 // NewLink makes a link to the Redis of a client.
 func NewLink(t testing.TB, rdb *redis.Client) *Link {
 	t.Helper()
-	l := &Link{target: rdb.Options().Addr, pairs: map[*pair]bool{}}
-	if err := l.listen("127.0.0.1:0"); err != nil {
+	l, err := linkTo(rdb.Options().Addr)
+	if err != nil {
 		t.Fatalf("link: %v", err)
 	}
-	l.Addr = l.listener.Addr().String()
-	t.Cleanup(func() {
-		l.Cut()
-		l.running.Wait()
-	})
+	t.Cleanup(l.close)
 	return l
+}
+
+func linkTo(target string) (*Link, error) {
+	l := &Link{target: target, pairs: map[*pair]bool{}}
+	if err := l.listen("127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	l.Addr = l.listener.Addr().String()
+	return l, nil
+}
+
+func (l *Link) close() {
+	l.Cut()
+	l.running.Wait()
 }
 
 // Cut ends all connections and refuses new ones.
@@ -67,6 +77,16 @@ func (l *Link) Silence() {
 	}
 }
 
+// SilenceAfter is Silence once Redis has sent so many bytes more, on each of the
+// connections that there are. The last of them may be in the midst of a command.
+func (l *Link) SilenceAfter(bytes int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p := range l.pairs {
+		p.left.Store(bytes)
+	}
+}
+
 func (l *Link) listen(addr string) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -94,6 +114,7 @@ func (l *Link) connect(listener net.Listener, near net.Conn) {
 		return
 	}
 	p := &pair{near: near, far: far}
+	p.left.Store(-1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.listener != listener { // cut meanwhile
@@ -116,6 +137,7 @@ func (l *Link) connect(listener net.Listener, near net.Conn) {
 type pair struct {
 	near, far net.Conn
 	silent    atomic.Bool
+	left      atomic.Int64 // bytes from Redis until it falls silent; negative: no end is set
 }
 
 func (p *pair) pass(to, from net.Conn) {
@@ -123,6 +145,9 @@ func (p *pair) pass(to, from net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
+		if from == p.far {
+			n = p.allowed(n)
+		}
 		if n > 0 && !p.silent.Load() {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
@@ -130,6 +155,20 @@ func (p *pair) pass(to, from net.Conn) {
 		}
 		if err != nil {
 			return
+		}
+	}
+}
+
+// allowed is how many of n bytes from Redis may still pass.
+func (p *pair) allowed(n int) int {
+	for {
+		left := p.left.Load()
+		if left < 0 {
+			return n
+		}
+		pass := min(left, int64(n))
+		if p.left.CompareAndSwap(left, left-pass) {
+			return int(pass)
 		}
 	}
 }

@@ -8,11 +8,28 @@ import (
 	"log/slog"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"photofinish/shared/claim/emf"
 )
 
 // Settings are the variables that every program reads.
 type Settings struct {
 	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
+}
+
+// MetricsSettings are the variables of programs that write metrics.
+type MetricsSettings struct {
+	// Namespace is that of CloudWatch; without one no metrics are written.
+	Namespace string `env:"METRICS_NAMESPACE"`
+}
+
+// Metrics makes a recorder of what the engine does, among the lines of the log, or
+// nil where no metrics are asked for.
+func Metrics(w io.Writer, program string, s MetricsSettings) *emf.Recorder {
+	if s.Namespace == "" {
+		return nil
+	}
+	return emf.New(w, s.Namespace, program)
 }
 
 // New makes a logger that names the program in every line.

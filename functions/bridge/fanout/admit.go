@@ -26,6 +26,7 @@ const (
 // on record already, and so only replayed.
 type admission struct {
 	rdb      redis.UniversalClient
+	settings Settings
 	channel  string
 	fallback string
 	lanes    map[string]*lane
@@ -35,7 +36,7 @@ type admission struct {
 }
 
 func newAdmission(rdb redis.UniversalClient, s Settings, lanes []*lane, log *slog.Logger) *admission {
-	a := &admission{rdb: rdb, channel: s.Channel, fallback: s.Warehouses[0], lanes: map[string]*lane{}, log: log}
+	a := &admission{rdb: rdb, settings: s, channel: s.Channel, fallback: s.Warehouses[0], lanes: map[string]*lane{}, log: log}
 	for _, l := range lanes {
 		a.lanes[l.engine.Keys().Partition()] = l
 	}
@@ -71,7 +72,7 @@ func (a *admission) listen(ctx context.Context, heard chan<- string) {
 			n = 0
 		}
 		a.log.Warn("channel not heard", "channel", a.channel, "error", err)
-		if pause(ctx, n) != nil {
+		if a.settings.pause(ctx, n) != nil {
 			return
 		}
 	}
@@ -194,7 +195,7 @@ func (a *admission) place(ctx context.Context, l *lane, ps []claim.Placement) {
 			return
 		}
 		l.log.Warn("messages not placed yet", "messages", len(ps), "error", err)
-		if pause(ctx, n) != nil {
+		if a.settings.pause(ctx, n) != nil {
 			a.log.Error("messages lost: redis stayed away until the end", "messages", len(ps), "first", ps[0].ID)
 			return
 		}

@@ -9,9 +9,13 @@ import (
 )
 
 // pause waits a time that grows with n, with full jitter.
-func pause(ctx context.Context, n int) error {
+func (s Settings) pause(ctx context.Context, n int) error {
+	jitter := s.Jitter
+	if jitter == nil {
+		jitter = rand.N[time.Duration]
+	}
 	limit := backoff(100*time.Millisecond, 5*time.Second, n)
-	timer := time.NewTimer(rand.N(limit) + time.Millisecond)
+	timer := time.NewTimer(jitter(limit) + time.Millisecond)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -42,6 +42,10 @@ type Settings struct {
 	Admit         bool          `env:"ADMIT"`
 	Channel       string        `env:"CHANNEL" envDefault:"order_updates"`
 	HealthAddr    string        `env:"HEALTH_ADDR"`
+
+	// What is left to chance unless the caller says otherwise; no variables.
+	Consumer string                                  // name in the consumer group, new at every start
+	Jitter   func(limit time.Duration) time.Duration // from 0 to under limit, for any goroutine
 }
 
 const (
@@ -108,9 +112,12 @@ func serve(ctx context.Context, rdb redis.UniversalClient, contenders *contender
 // open makes the lane of each warehouse. They share one consumer name, which is
 // new at every start.
 func open(rdb redis.UniversalClient, s Settings, c *contenders, log *slog.Logger) ([]*lane, error) {
-	b := make([]byte, 6)
-	_, _ = rand.Read(b) // never fails
-	consumer := hex.EncodeToString(b)
+	consumer := s.Consumer
+	if consumer == "" {
+		b := make([]byte, 6)
+		_, _ = rand.Read(b) // never fails
+		consumer = hex.EncodeToString(b)
+	}
 	slots := semaphore.NewWeighted(int64(s.batches() * s.Fanout))
 	lanes := make([]*lane, len(s.Warehouses))
 	for i, w := range s.Warehouses {

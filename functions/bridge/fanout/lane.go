@@ -80,7 +80,7 @@ func (l *lane) join(ctx context.Context) error {
 			return nil
 		}
 		l.log.Warn("redis is not available", "error", err)
-		if err := pause(ctx, n); err != nil {
+		if err := l.settings.pause(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -100,7 +100,7 @@ func (l *lane) readLoop(soft, hard context.Context) {
 		if err == nil && len(ds) > 0 {
 			l.handOut(hard, ds, func() { l.slots.Release(1) })
 			failed = 0
-			if n := l.unanswered(); n > 0 && pause(soft, n) != nil {
+			if n := l.unanswered(); n > 0 && l.settings.pause(soft, n) != nil {
 				return
 			}
 			continue
@@ -118,7 +118,7 @@ func (l *lane) readLoop(soft, hard context.Context) {
 		}
 		if err != nil {
 			l.log.Warn("orders not read", "error", err)
-			if pause(soft, failed) != nil {
+			if l.settings.pause(soft, failed) != nil {
 				return
 			}
 			failed++

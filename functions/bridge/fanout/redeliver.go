@@ -23,12 +23,12 @@ func (l *lane) redeliverLoop(soft, hard context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if n := l.unanswered(); n > 0 && pause(soft, n) != nil {
+		if n := l.unanswered(); n > 0 && l.settings.pause(soft, n) != nil {
 			return
 		}
 		if err := l.sweep(soft, hard); err != nil && soft.Err() == nil && !claim.NoGroup(err) {
 			l.log.Warn("pending orders not read", "error", err)
-			if pause(soft, 4) != nil {
+			if l.settings.pause(soft, 4) != nil {
 				return
 			}
 		}

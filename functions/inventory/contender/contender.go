@@ -31,11 +31,16 @@ type Contender struct {
 	open    func(warehouse string) (*claim.Engine, error)
 }
 
-// New makes a contender with a name that no other has.
+// New makes a contender with a name that no other has: that of the settings, or
+// one that is left to chance.
 func New(rdb redis.UniversalClient, s Settings, log *slog.Logger) *Contender {
+	name := s.Name
+	if name == "" {
+		name = instance(s.LogStream)
+	}
 	return &Contender{
 		log:     log,
-		name:    instance(s.LogStream),
+		name:    name,
 		lockTTL: s.LockTTL,
 		work:    s.ProcessingTime,
 		open: func(warehouse string) (*claim.Engine, error) {

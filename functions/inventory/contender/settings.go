@@ -20,6 +20,10 @@ type Settings struct {
 	// ProcessingTime makes the work between claim and settle take longer, for
 	// demonstrations of what happens meanwhile.
 	ProcessingTime time.Duration `env:"PROCESSING_TIME" envDefault:"0s"`
+
+	// Name of the instance, which no other may have had; no variable. Empty for a
+	// random one.
+	Name string
 }
 
 // Check refuses at the start what would make every invocation fail.

@@ -57,7 +57,7 @@ func (c Case) Run(t testing.TB, rdb redis.UniversalClient, open Open) {
 // Cases are all the promises.
 func Cases() []Case {
 	var all []Case
-	for _, group := range [][]Case{placeCases, raceCases, settleCases, failCases, deadCases, queueCases, receiveCases} {
+	for _, group := range [][]Case{placeCases, raceCases, settleCases, failCases, deadCases, queueCases, receiveCases, plainCases} {
 		all = append(all, group...)
 	}
 	return all

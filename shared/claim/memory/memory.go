@@ -16,6 +16,7 @@ package memory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -27,55 +28,69 @@ import (
 	"photofinish/shared/claim"
 )
 
-// Redis is a Redis in memory. It is safe for concurrent use, and ends with its
-// test.
+// Redis is a Redis in memory. It is safe for concurrent use.
 type Redis struct {
-	t      testing.TB
 	mini   *miniredis.Miniredis
 	client *redis.Client
 
 	mu      sync.Mutex
 	conns   map[*conn]bool
 	ahead   time.Duration // by how much the clock was advanced
+	now     time.Time     // what the clock shows
 	cut     bool
 	losing  int // replies to lose
 	closing bool
 }
 
-// New makes an empty Redis. In a synctest bubble it has to be made inside it.
+// New makes an empty Redis that ends with the test. For a test in a synctest
+// bubble it has to be made inside it.
 func New(t testing.TB) *Redis {
-	t.Helper()
-	r := &Redis{t: t, mini: miniredis.NewMiniRedis(), conns: map[*conn]bool{}}
+	r := Open()
+	t.Cleanup(r.Close)
+	return r
+}
+
+// Open makes an empty Redis where there is no testing.TB, as in an example. It
+// ends with Close.
+func Open() *Redis {
+	r := &Redis{mini: miniredis.NewMiniRedis(), conns: map[*conn]bool{}}
+	r.tick()
 	r.mini.ClockTTL(true)
 	start, err := r.mini.Dial() // starts it without a listener
 	if err != nil {
-		t.Fatalf("memory: start: %v", err)
+		panic(err) // it can fail only where there is a listener
 	}
 	_ = start.Close()
 	r.client = redis.NewClient(&redis.Options{
-		Addr: "memory", Protocol: 2, DisableIdentity: true,
+		Addr: "127.0.0.1:6379", Protocol: 2, DisableIdentity: true,
 		MinRetryBackoff: -1, MaxRetryBackoff: -1, DialerRetries: 1,
 		ContextTimeoutEnabled: true,
 		Dialer:                func(context.Context, string, string) (net.Conn, error) { return r.Dial() },
 	})
-	t.Cleanup(func() {
-		_ = r.client.Close()
-		r.close()
-	})
 	return r
+}
+
+// Close breaks all connections, that of Client included, and waits until nothing
+// runs any more.
+func (r *Redis) Close() {
+	_ = r.client.Close() // it fails only if it was closed before
+	r.mu.Lock()
+	r.closing = true
+	r.mu.Unlock()
+	r.hangUp(net.ErrClosed)
+	r.mini.Close()
 }
 
 // Client is the client of this Redis. It repeats a call whose connection broke, 3
 // times, at once.
 func (r *Redis) Client() *redis.Client { return r.client }
 
-// Engine opens the engine for a partition, as claim.Open does; what that refuses
-// fails the test.
+// Engine opens the engine for a partition, as claim.Open does, and panics where
+// that returns an error: the partition or an option is wrong.
 func (r *Redis) Engine(partition string, o claim.Options) *claim.Engine {
-	r.t.Helper()
 	e, err := claim.Open(r.client, partition, o)
 	if err != nil {
-		r.t.Fatal(err)
+		panic(err)
 	}
 	return e
 }
@@ -95,25 +110,28 @@ func (r *Redis) Dial() (net.Conn, error) {
 
 // Advance moves the clock of Redis forward: what expires by then is gone, and what
 // is pending has been idle for that much longer. A command that waits just now is
-// not woken. A duration under zero fails the test.
+// not woken. It panics if d is under zero: the clock does not run backwards.
 func (r *Redis) Advance(d time.Duration) {
-	r.t.Helper()
 	if d < 0 {
-		r.t.Fatalf("memory: advance: %v: the clock of Redis does not run backwards", d)
+		panic(fmt.Sprintf("memory: advance by %v", d))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ahead += d
-	r.mini.SetTime(time.Now().Add(r.ahead))
 }
 
-// tick sets the clock for the next command.
+// tick sets the clock for the next command: it stands still while the command
+// runs, as that of Redis does, and has moved on by a microsecond at least before
+// the next one, though no time passes in a bubble.
 func (r *Redis) tick() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ahead > 0 {
-		r.mini.SetTime(time.Now().Add(r.ahead))
+	now := time.Now().Add(r.ahead).Truncate(time.Microsecond)
+	if !now.After(r.now) {
+		now = r.now.Add(time.Microsecond)
 	}
+	r.now = now
+	r.mini.SetTime(now)
 }
 
 var (
@@ -138,7 +156,7 @@ func (r *Redis) Mend() {
 }
 
 // LoseReplies lets the next n requests run and breaks their connections before the
-// answer. One lost reply shows that a repeated call does no harm, since Client
+// answer; one that waits is broken off. One lost reply shows that a repeated call does no harm, since Client
 // repeats it by itself. With four in a row the caller gets an error for what has
 // happened.
 func (r *Redis) LoseReplies(n int) {
@@ -174,12 +192,4 @@ func (r *Redis) forget(c *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.conns, c)
-}
-
-func (r *Redis) close() {
-	r.mu.Lock()
-	r.closing = true
-	r.mu.Unlock()
-	r.hangUp(net.ErrClosed)
-	r.mini.Close()
 }

@@ -6,18 +6,21 @@
 -- Returns
 --   {'won', fence}                             the lock is the caller's
 --   {'busy', holder's fence:owner, ms left}    another holds it
---   {'already', state, fence, owner, result}   it has ended: settled or rejected
---   {'conflict', state}                        the key was used for other content
+--   {'already', state, fence, owner, result, ms that the record is still kept}
+--                                              it has ended: settled or rejected
+--   {'conflict', state}                        the key was used for other content, or
+--                                              was placed: claim races for those
 --
 -- The record can expire, and with it what it knows of fences. So the fence is the
 -- time in us, or one more than the last: it grows even then.
 local record, lock, fingerprint, owner, lease = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
 
-local r = redis.call('HMGET', record, 'state', 'fp', 'claim', 'result')
+local r = redis.call('HMGET', record, 'state', 'fp', 'claim', 'result', 'entry', 'dead')
 local state, fp, last = r[1], r[2], r[3] or ''
 if fp and fp ~= fingerprint then return {'conflict', state} end -- guard: same content
+if r[5] or r[6] then return {'conflict', state} end -- guard: not placed
 local fence, by = string.match(last, '^(%d+):(.*)$')
-if state and state ~= 'accepted' then return {'already', state, fence or '', by or '', r[4] or ''} end -- guard: done is final
+if state and state ~= 'accepted' then return {'already', state, fence or '', by or '', r[4] or '', redis.call('PTTL', record)} end -- guard: done is final
 
 local held = redis.call('GET', lock)
 if held and held == last and by == owner then

@@ -1,0 +1,136 @@
+package claim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Claim is what a running handler holds.
+type Claim struct {
+	Key   string // as it was in the event
+	Held         // its id in Redis, and the fence
+	Owner string // unique to this invocation
+}
+
+type jobKey struct{}
+
+// job is what the context of a handler carries.
+type job struct {
+	claim     Claim
+	partition string
+
+	mu     sync.Mutex
+	closed bool
+	commit *commit
+}
+
+// commit is an effect that goes with the end.
+type commit struct {
+	effect *Effect
+	keys   []string
+	args   []any
+}
+
+// FromContext gives the claim under which a handler runs. It reports false where
+// there is none: outside of Handler, and where it runs unguarded.
+//
+// The fence grows with every claim of a key. A system that refuses a write with
+// a fence lower than the last one that it saw is safe from work that was frozen
+// and wakes up after its successor.
+func FromContext(ctx context.Context) (Claim, bool) {
+	j, ok := ctx.Value(jobKey{}).(*job)
+	if !ok {
+		return Claim{}, false
+	}
+	return j.claim, true
+}
+
+// ErrNoClaim is returned by Commit where there is no claim, or not any more.
+var ErrNoClaim = errors.New("claim: commit: the handler runs without a claim")
+
+// Commit has the effect applied in the very step that records the end of the
+// handler: both happen, once, or none. Call it inside a handler, once; it
+// happens after the handler has returned without an error.
+//
+// The keys have to be in the engine's partition, {partition}…; the arguments are
+// strings, bytes, numbers or truth values, and are copied. What the effect returns
+// beside 'settled' is the response, as JSON, in place of the handler's; beside
+// 'rejected' it is the reason of a *RejectedError, which is recorded as well.
+// An effect that raises an error frees the key and makes an *EffectError.
+func Commit(ctx context.Context, effect *Effect, keys []string, args ...any) error {
+	j, ok := ctx.Value(jobKey{}).(*job)
+	if !ok {
+		return ErrNoClaim
+	}
+	if effect == nil {
+		return fmt.Errorf("claim: commit: key %s: the effect is nil", j.claim.ID)
+	}
+	for _, key := range keys {
+		if hashTag(key) != j.partition {
+			return fmt.Errorf("claim: commit: key %s: the effect's key %.200q has not the hash tag {%s}", j.claim.ID, key, j.partition)
+		}
+	}
+	c := &commit{effect: effect, keys: slices.Clone(keys), args: make([]any, len(args))}
+	for i, arg := range args {
+		text, err := argument(arg)
+		if err != nil {
+			return fmt.Errorf("claim: commit: key %s: argument %d of effect %s: %w", j.claim.ID, i+1, effect.name, err)
+		}
+		c.args[i] = text
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case j.closed:
+		return fmt.Errorf("%w: key %s: the handler has returned", ErrNoClaim, j.claim.ID)
+	case j.commit != nil:
+		return fmt.Errorf("claim: commit: key %s: there is an effect already, %s", j.claim.ID, j.commit.effect.name)
+	}
+	j.commit = c
+	return nil
+}
+
+// close takes no more effects, and gives the one there is.
+func (j *job) close() *commit {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.closed = true
+	return j.commit
+}
+
+// hashTag is what a cluster takes the slot of a key from, if it has one.
+func hashTag(key string) string {
+	_, rest, _ := strings.Cut(key, "{")
+	tag, _, closed := strings.Cut(rest, "}")
+	if !closed {
+		return ""
+	}
+	return tag
+}
+
+// argument is an argument of an effect as the client would send it.
+func argument(arg any) (string, error) {
+	switch v := arg.(type) {
+	case string:
+		return v, nil
+	case []byte:
+		return string(v), nil
+	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
+		return fmt.Sprint(v), nil
+	case float32:
+		return strconv.FormatFloat(float64(v), 'f', -1, 32), nil
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), nil
+	case bool:
+		if v {
+			return "1", nil
+		}
+		return "0", nil
+	}
+	return "", fmt.Errorf("%T is no string, bytes, number or truth value", arg)
+}
