@@ -12,7 +12,11 @@ ARGS ?=
 PKG ?= ./...
 RUN ?= .
 
-.PHONY: help run test build lint bench template clean
+SEEDS ?= 10000
+SEED ?=
+FUZZTIME ?= 10s
+
+.PHONY: help run test build lint model simulate mutants fuzz bench template clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +44,19 @@ lint: ## Check the code: format, vet, golangci-lint, dependency rules
 
 template: ## Check template.yaml with cfn-lint, where it is installed
 	@.ci/template
+
+model: ## Check the formal model of the engine with spin
+	@.ci/install
+	@.ci/model
+
+simulate: ## Simulate faults from many seeds: SEEDS=100000, or SEED=n to replay one
+	@.ci/simulate '$(SEEDS)' '$(SEED)'
+
+mutants: ## Put known bugs back into the code; the tests have to notice each
+	@go run ./localdev/mutants
+
+fuzz: ## Fuzz all that parses outside input, each target for FUZZTIME=10s
+	@.ci/fuzz '$(FUZZTIME)'
 
 bench: $(BIN)/localdev ## Measure latency and throughput through the whole path
 	@.ci/bench

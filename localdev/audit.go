@@ -2,54 +2,15 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
-	"strings"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"photofinish/localdev/proof"
 )
 
-// redisFlags say which Redis a command looks at.
-type redisFlags struct {
-	addr    string
-	cluster bool
-}
-
-func (f *redisFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.addr, "redis", "", "HOST:PORT, redis:// or rediss:// URL; without it, the Redis of the emulator that is up in this folder")
-	cmd.Flags().BoolVar(&f.cluster, "cluster", false, "the Redis is a cluster")
-}
-
-func (f *redisFlags) open() (redis.UniversalClient, error) {
-	addr := f.addr
-	if addr == "" {
-		s, err := recall(stateDir("."))
-		if err != nil {
-			return nil, fmt.Errorf("%w: name a Redis with --redis HOST:PORT", err)
-		}
-		addr = s.Redis
-	}
-	if !strings.Contains(addr, "://") {
-		addr = "redis://" + addr
-	}
-	o, err := redis.ParseURL(addr)
-	if err != nil {
-		return nil, fmt.Errorf("--redis: is neither HOST:PORT nor a redis:// or rediss:// URL") // the error could quote a password
-	}
-	if f.cluster {
-		return redis.NewClusterClient(&redis.ClusterOptions{
-			Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig, Protocol: 2,
-		}), nil
-	}
-	o.Protocol = 2
-	return redis.NewClient(o), nil
-}
-
 func auditCommand() *cobra.Command {
-	var f redisFlags
+	var f redisTarget
 	var asJSON bool
 	cmd := &cobra.Command{ //nolint:gosec // the password is that of an example
 		Use:   "audit",
@@ -64,13 +25,15 @@ the locks, and checks them against each other:
   - no lock is without an order that waits.
 
 It exits with 1 if anything does not hold, and names the orders. It may run while
-orders are going on: what it sees half-way, it looks at again.`,
+orders are going on: what it sees half-way, it looks at again.
+
+` + redisHelp,
 		Example: `  localdev audit
   localdev audit --redis 127.0.0.1:6379 --json
   localdev audit --redis rediss://user:password@host:6379 --cluster`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			rdb, err := f.open()
+			rdb, _, err := f.open(cmd)
 			if err != nil {
 				return err
 			}

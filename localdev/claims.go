@@ -4,165 +4,151 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"text/tabwriter"
-	"time"
+	"net"
+	"strings"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"photofinish/shared/claim"
 )
 
+// inspector is what the subcommands of claims have in common.
+type inspector struct {
+	target    redisTarget
+	partition string
+	asJSON    bool
+
+	// Set while a subcommand runs.
+	cmd    *cobra.Command
+	rdb    redis.UniversalClient
+	name   string // of the Redis
+	engine *claim.Engine
+}
+
 func claimsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "claims",
-		Short: "Look at orders, and redrive or discard dead letters",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Short: "Look at idempotency records, locks and dead letters, and mend them",
+		Long: `claims shows what the engine keeps in a Redis: the records of orders that were
+placed and of keys that handlers have begun, who holds their locks and for how
+much longer, and the dead letters. It works on any Redis that the engine is used
+on.
+
+` + redisHelp,
+		Example: `  localdev claims list                          orders of the emulator that is up here
+  localdev claims list --partitions --redis redis://10.0.0.7:6379
+  localdev claims list --held --partition payments --from-env
+  localdev claims show 29
+  localdev claims free pay-7f3a --partition payments
+  localdev claims dead --json | jq -r .id
+  localdev claims redrive --all`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	var f redisFlags
-	var warehouse string
-	// each makes a subcommand that works on the engine of one warehouse.
-	each := func(use, short string, args cobra.PositionalArgs, do func(*cobra.Command, *claim.Engine, []string) error) *cobra.Command {
-		sub := &cobra.Command{
-			Use: use, Short: short, Args: args,
-			RunE: func(cmd *cobra.Command, args []string) error {
-				rdb, err := f.open()
-				if err != nil {
-					return err
-				}
-				defer rdb.Close()
-				engine, err := claim.Open(rdb, warehouse, claim.Options{})
-				if err != nil {
-					return err
-				}
-				return do(cmd, engine, args)
-			},
-		}
-		f.add(sub)
-		sub.Flags().StringVar(&warehouse, "warehouse", "main", "the warehouse of the order")
-		cmd.AddCommand(sub)
-		return sub
-	}
-	each("dead", "List dead letters and their reasons", cobra.NoArgs, listDead)
-	each("show ORDER", "Show the record of an order", cobra.ExactArgs(1), showRecord)
-	var all bool
-	redrive := each("redrive [ORDER…]", "Give dead orders a new start", nil, func(cmd *cobra.Command, e *claim.Engine, args []string) error {
-		return redriveOrders(cmd, e, args, all)
-	})
-	redrive.Flags().BoolVar(&all, "all", false, "redrive every dead letter")
-	each("discard ORDER…", "Take dead letters off the list for good", cobra.MinimumNArgs(1), discardLetters)
+	cmd.AddCommand(listCommand(), showCommand(), freeCommand(), deadCommand(), redriveCommand(), discardCommand())
 	return cmd
 }
 
-const lettersPage = 500
-
-// letters calls visit with each dead letter, oldest first.
-func letters(cmd *cobra.Command, e *claim.Engine, visit func(claim.Letter) error) error {
-	for after := ""; ; {
-		page, err := e.Letters(cmd.Context(), after, lettersPage)
-		if err != nil {
+// command gives a subcommand its flags, and runs it with a connected engine.
+func (i *inspector) command(cmd *cobra.Command, run func(args []string) error) *cobra.Command {
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		i.cmd = cmd
+		if i.rdb, i.name, err = i.target.open(cmd); err != nil {
 			return err
 		}
-		for _, l := range page {
-			if err := visit(l); err != nil {
-				return err
-			}
-			after = l.Entry
+		defer i.rdb.Close()
+		if i.engine, err = claim.Open(i.rdb, i.partition, claim.Options{}); err != nil {
+			return err
 		}
-		if len(page) < lettersPage {
-			return nil
+		err = run(args)
+		if _, moved := redis.IsMovedError(err); moved {
+			return fmt.Errorf("%w: the Redis is a cluster, leave out --cluster=false", err)
 		}
+		return err
 	}
+	i.target.add(cmd)
+	const usage = "the partition to look at, such as the warehouse"
+	cmd.Flags().StringVar(&i.partition, "partition", "main", usage)
+	cmd.Flags().StringVar(&i.partition, "warehouse", "main", "the same as --partition")
+	cmd.MarkFlagsMutuallyExclusive("partition", "warehouse")
+	cmd.Flags().BoolVar(&i.asJSON, "json", false, "print one JSON object a line")
+	return cmd
 }
 
-func listDead(cmd *cobra.Command, e *claim.Engine, _ []string) error {
-	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	n := 0
-	err := letters(cmd, e, func(l claim.Letter) error {
-		if n++; n == 1 {
-			fmt.Fprintln(t, "ORDER\tSINCE\tREASON")
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\n", printable(l.ID), l.At.Local().Format(time.DateTime), printable(l.Reason))
-		return nil
-	})
-	if err == nil && n == 0 {
-		fmt.Fprintln(t, "There are no dead letters.")
+// known returns an error if Redis holds nothing of the partition: then it is most
+// likely another Redis or another partition that was meant.
+func (i *inspector) known() error {
+	ctx := i.cmd.Context()
+	if known, err := i.engine.Known(ctx); known || err != nil {
+		return err
 	}
-	return errors.Join(err, t.Flush())
-}
-
-func showRecord(cmd *cobra.Command, e *claim.Engine, args []string) error {
-	r, found, err := e.Lookup(cmd.Context(), args[0])
+	others, err := claim.Partitions(ctx, i.rdb)
 	if err != nil {
 		return err
 	}
-	if !found {
-		return fmt.Errorf("there is no order %s in warehouse %s", args[0], e.Keys().Partition())
+	names := make([]string, 0, len(others))
+	for _, p := range others {
+		names = append(names, p.Name)
 	}
-	enc := json.NewEncoder(cmd.OutOrStdout())
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(struct {
-		ID          string      `json:"id"`
-		State       claim.State `json:"state"`
-		Message     string      `json:"message"`
-		Fingerprint string      `json:"fingerprint"`
-		PlacedAt    time.Time   `json:"placedAt"`
-		EndedAt     time.Time   `json:"endedAt,omitzero"`
-		Entry       string      `json:"entry,omitempty"`
-		Fence       int64       `json:"fence"`
-		Owner       string      `json:"owner,omitempty"`
-		Deliveries  int64       `json:"deliveries"`
-		Racers      int64       `json:"racers"`
-		Result      string      `json:"result,omitempty"`
-		Reason      string      `json:"reason,omitempty"`
-	}{r.ID, r.State, string(r.Message), r.Fingerprint, r.PlacedAt, r.EndedAt, r.Entry, r.Fence, r.Owner, r.Deliveries, r.Racers, r.Result, r.Reason})
+	has := "no partition at all"
+	if len(names) > 0 {
+		has = strings.Join(names, ", ")
+	}
+	return fmt.Errorf("redis %s has nothing of a partition %s; it has %s", i.name, i.partition, has)
 }
 
-func redriveOrders(cmd *cobra.Command, e *claim.Engine, ids []string, all bool) error {
-	if all == (len(ids) > 0) {
-		return errors.New("name the orders to redrive, or give --all")
+// look gives what Redis holds of one id.
+func (i *inspector) look(id string) (claim.Inspection, error) {
+	found, err := i.engine.Inspect(i.cmd.Context(), id)
+	if err != nil {
+		return claim.Inspection{}, err
 	}
-	if all {
-		if err := letters(cmd, e, func(l claim.Letter) error { ids = append(ids, l.ID); return nil }); err != nil {
-			return err
+	if len(found) == 0 {
+		if err := i.known(); err != nil {
+			return claim.Inspection{}, err
 		}
+		return claim.Inspection{}, fmt.Errorf("there is no record of %s in partition %s: it was never there, or it has expired", id, i.partition)
 	}
+	return found[0], nil
+}
+
+// line prints a value as one line of JSON.
+func (i *inspector) line(v any) error {
+	enc := json.NewEncoder(i.cmd.OutOrStdout())
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// done says what was done with an id.
+func (i *inspector) done(id, what string) error {
+	if i.asJSON {
+		return i.line(map[string]string{"id": id, "result": what})
+	}
+	fmt.Fprintf(i.cmd.OutOrStdout(), "%s: %s\n", what, id)
+	return nil
+}
+
+// each does something with each id, and goes on after an error. If any failed, it
+// returns errFailed, with everything said.
+func (i *inspector) each(ids []string, do func(id string) error) error {
+	failed := 0
 	for _, id := range ids {
-		err := e.Redrive(cmd.Context(), id)
-		var notDead *claim.NotDeadError
-		if all && errors.As(err, &notDead) { // a letter without an order stays on the list
-			fmt.Fprintln(cmd.ErrOrStderr(), err)
+		err := do(id)
+		if err == nil {
 			continue
 		}
-		if err != nil {
+		var away net.Error
+		if errors.As(err, &away) || i.cmd.Context().Err() != nil { // so would the others
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "redriven: %s\n", id)
+		failed++
+		fmt.Fprintln(i.cmd.ErrOrStderr(), "localdev:", err)
+	}
+	if failed > 0 {
+		return errFailed
 	}
 	return nil
 }
 
-func discardLetters(cmd *cobra.Command, e *claim.Engine, ids []string) error {
-	wanted := map[string]bool{}
-	for _, id := range ids {
-		wanted[id] = true
-	}
-	err := letters(cmd, e, func(l claim.Letter) error {
-		if !wanted[l.ID] {
-			return nil
-		}
-		delete(wanted, l.ID)
-		if err := e.Discard(cmd.Context(), l); err != nil {
-			return err
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "discarded: %s\n", l.ID)
-		return nil
-	})
-	for _, id := range ids {
-		if err == nil && wanted[id] {
-			err = fmt.Errorf("there is no dead letter of order %s", id)
-		}
-	}
-	return err
-}
+var errNoIDs = errors.New("name the ids, or give --all")

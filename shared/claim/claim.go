@@ -162,8 +162,7 @@ func Unavailable(err error) bool {
 	}
 	var reply redis.Error
 	if !errors.As(err, &reply) {
-		var argument argumentError
-		return !errors.Is(err, ErrInvalidID) && !errors.Is(err, errProtocol) && !errors.As(err, &argument)
+		return !refused(err)
 	}
 	// A client of a cluster follows redirections, but only so many in a row.
 	if redis.HasErrorPrefix(reply, "MOVED ") || redis.HasErrorPrefix(reply, "ASK ") {
@@ -176,6 +175,19 @@ func Unavailable(err error) bool {
 		}
 	}
 	return false
+}
+
+// refused reports whether an error is the engine's own answer, and none of the way
+// to Redis.
+func refused(err error) bool {
+	for _, own := range []error{ErrInvalidID, ErrLost, ErrNoClaim, ErrNoKey, errProtocol} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	_, argument := errors.AsType[argumentError](err)
+	_, alive := errors.AsType[*NotDeadError](err)
+	return argument || alive
 }
 
 // argumentError is what no repetition of the call can mend.

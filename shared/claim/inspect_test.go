@@ -141,11 +141,11 @@ func ids(t *testing.T, e *claim.Engine, prefix string) []string {
 
 func TestInspectionsGoThroughAllRecordsAndNoOthers(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+	test := func(t *testing.T, rdb *redis.Client, records int) {
 		e, west := inspector(t, rdb, "main"), inspector(t, rdb, "main-west")
 		placed(t, west, "elsewhere")
 		var want []claim.Placement
-		for i := range 2500 { // more than a page
+		for i := range records {
 			want = append(want, claim.Placement{ID: fmt.Sprintf("o-%04d", i), Fingerprint: "f"})
 		}
 		for page := range slices.Chunk(want, 500) {
@@ -153,16 +153,21 @@ func TestInspectionsGoThroughAllRecordsAndNoOthers(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := ids(t, e, ""); len(got) != len(want) || got[0] != "o-0000" || got[len(got)-1] != "o-2499" {
+		if got := ids(t, e, ""); len(got) != len(want) || got[0] != "o-0000" || got[len(got)-1] != want[len(want)-1].ID {
 			t.Errorf("%d records, want %d", len(got), len(want))
 		}
 		if got := ids(t, e, "o-001"); len(got) != 10 {
 			t.Errorf("with the prefix: %v", got)
 		}
-		for range e.Inspections(t.Context(), "") { // a caller may stop at any time
+		for one, err := range e.Inspections(t.Context(), "") { // a caller may stop at any time
+			if err != nil || one.State != claim.Accepted {
+				t.Errorf("%+v, %v", one, err)
+			}
 			break
 		}
-	})
+	}
+	t.Run("embedded", func(t *testing.T) { test(t, redistest.Embedded(t), 300) })    // more than a call looks at
+	t.Run("redis-server", func(t *testing.T) { test(t, redistest.Server(t), 2500) }) // more than a scan gives at once
 }
 
 func TestPartitionsThatAreFound(t *testing.T) {

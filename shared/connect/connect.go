@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"photofinish/shared/config"
 )
 
 // Settings are the variables that say where Redis is.
@@ -30,22 +32,50 @@ type Settings struct {
 	Serverless bool   `env:"REDIS_SERVERLESS"`
 }
 
-// The timeouts leave a function time to answer that Redis is away before its
-// own time is up.
+// The timeouts of one attempt. What a command may take with all its attempts is
+// patience.
 const (
 	dialTimeout = 2 * time.Second
 	readTimeout = 3 * time.Second
-	// ElastiCache ends a connection that IAM authenticated after 12 hours.
+	// ElastiCache ends a connection 12 hours after IAM has authenticated it, even
+	// in the midst of a command. So the pool replaces each of them before, not all
+	// at once: between 10.5 and 11.5 hours, when it is next taken from the pool. A
+	// command that waits holds its connection longer by what it waits.
 	iamConnLifetime = 11 * time.Hour
+	iamConnJitter   = 30 * time.Minute
 )
+
+// FromEnvironment opens the client that the variables of Settings ask for, given
+// as NAME=value, such as by os.Environ. The pool is that of Open.
+func FromEnvironment(environ []string, pool int) (redis.UniversalClient, error) {
+	s, err := config.Load[Settings](environ)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return Open(s, pool)
+}
 
 // Open makes the client. It connects when it is first used. The pool is how many
 // connections it may have to one server, 0 for the client's default.
 //
+// A command that fails because Redis is away is tried again for some 3 seconds,
+// and ends within 5 in any case: so a failover or a migration of slots that takes
+// a moment is not noticed, and a longer one is reported while a function still
+// has the time to say so. A command that waits for something by itself, such as
+// XREADGROUP with BLOCK, takes that time in addition, and is bounded by its
+// context alone.
+//
 // It silences the client's own log, which is plain text among lines of JSON; what
 // it says comes with the errors as well.
 func Open(s Settings, pool int) (redis.UniversalClient, error) {
-	logging.Disable()
+	o, err := options(s, pool)
+	if err != nil {
+		return nil, err
+	}
+	return client(o), nil
+}
+
+func options(s Settings, pool int) (*redis.UniversalOptions, error) {
 	o := &redis.UniversalOptions{
 		Addrs:                 strings.Split(s.Addr, ","),
 		IsClusterMode:         s.Cluster,
@@ -53,10 +83,14 @@ func Open(s Settings, pool int) (redis.UniversalClient, error) {
 		DialerRetries:         1, // each retry of a command dials anew
 		ReadTimeout:           readTimeout,
 		WriteTimeout:          readTimeout,
+		MinRetryBackoff:       minBackoff,
+		MaxRetryBackoff:       maxBackoff,
 		ContextTimeoutEnabled: true,
 		PoolSize:              pool,
 		Protocol:              2,
 		DisableIdentity:       true, // saves a round trip a connection
+		// They need protocol 3; unless disabled, making a client looks its host up.
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	for i, addr := range o.Addrs {
 		if !validAddr(addr) { // not repeated: a URL has the password in it
@@ -84,11 +118,11 @@ func Open(s Settings, pool int) (redis.UniversalClient, error) {
 			return nil, errors.New("connect: REDIS_AUTH: iam needs REDIS_USER, REDIS_CACHE_NAME and REDIS_TLS=true")
 		}
 		o.CredentialsProviderContext = newIAMTokens(s).credentials
-		o.ConnMaxLifetime = iamConnLifetime
+		o.ConnMaxLifetime, o.ConnMaxLifetimeJitter = iamConnLifetime, iamConnJitter
 	default:
 		return nil, fmt.Errorf("connect: REDIS_AUTH: %q is not none, password or iam", s.Auth)
 	}
-	return redis.NewUniversalClient(o), nil
+	return o, nil
 }
 
 func validAddr(addr string) bool {

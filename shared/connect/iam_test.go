@@ -5,8 +5,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +20,7 @@ import (
 const (
 	keyID     = "AKIDEXAMPLE"
 	secretKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+	amzDate   = "20060102T150405Z"
 )
 
 var noon = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -86,44 +89,35 @@ func field(t *testing.T, token, name string) string {
 	return u.Query().Get(name)
 }
 
-func TestTokensAreThoseOfElastiCache(t *testing.T) {
+// The tokens of testdata were made without the SDK: see tokens.py there.
+func TestTokensAreThoseOnRecord(t *testing.T) {
 	t.Parallel()
-	const common = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20260102%2Feu-central-1%2Felasticache%2Faws4_request&X-Amz-Date=20260102T030405Z&X-Amz-Expires=900"
-	for name, tt := range map[string]struct {
-		settings Settings
-		session  string
-		want     string
-	}{
-		"a replication group, in lower case": {
-			Settings{User: "photofinish", CacheName: "Photofinish"}, "",
-			"photofinish/?Action=connect&User=photofinish&" + common + "&X-Amz-SignedHeaders=host&X-Amz-Signature=345e82015067e7dbb6a25dbd92e603a20da586a13e15fa5672a78325b73ca74d",
-		},
-		"serverless, with the credentials of a role": {
-			Settings{User: "user", CacheName: "cache-1", Serverless: true}, "tok/en+=",
-			"cache-1/?Action=connect&ResourceType=ServerlessCache&User=user&" + common + "&X-Amz-Security-Token=tok%2Fen%2B%3D&X-Amz-SignedHeaders=host&X-Amz-Signature=053a10770d9f9a5c1296752048284ce4ec1df6341b01e4324b39c134d4ede094",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
+	text, err := os.ReadFile("testdata/tokens.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var records []struct {
+		Name, Cache, User, Session, Region, Time, Token string
+		Serverless                                      bool
+	}
+	if err := json.Unmarshal(text, &records); err != nil || len(records) < 3 {
+		t.Fatalf("%d records, %v", len(records), err)
+	}
+	for _, r := range records {
+		t.Run(r.Name, func(t *testing.T) {
 			t.Parallel()
 			a := newAccount()
-			a.creds.SessionToken = tt.session
-			user, token, err := a.tokens(tt.settings).credentials(t.Context())
-			if err != nil {
+			a.creds.SessionToken, a.region = r.Session, r.Region
+			if a.now, err = time.Parse(amzDate, r.Time); err != nil {
 				t.Fatal(err)
 			}
-			got, err := url.Parse("http://" + token)
-			if err != nil {
-				t.Fatal(err)
+			s := Settings{User: r.User, CacheName: r.Cache, Serverless: r.Serverless}
+			user, token, err := a.tokens(s).credentials(t.Context())
+			if err != nil || user != r.User || token != r.Token {
+				t.Errorf("user %q, %v, token\n%s\nwant\n%s", user, err, token, r.Token)
 			}
-			want, err := url.Parse("http://" + tt.want)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if user != tt.settings.User || got.Host != want.Host || got.Path != "/" || got.Query().Encode() != want.Query().Encode() {
-				t.Errorf("user %q, token\n%s\nwant\n%s", user, token, tt.want)
-			}
-			if sum := signature(t, token, secretKey); sum != field(t, token, "X-Amz-Signature") {
-				t.Errorf("the signature is not %s", sum)
+			if sum := signature(t, r.Token, secretKey); sum != field(t, r.Token, "X-Amz-Signature") {
+				t.Errorf("the test itself would sign with %s", sum)
 			}
 		})
 	}
@@ -148,7 +142,7 @@ func TestTokensAreRefreshedBeforeTheyExpire(t *testing.T) {
 		a.now = a.now.Add(time.Second)
 		token := mint()
 		minted[token] = true
-		made, err := time.Parse("20060102T150405Z", field(t, token, "X-Amz-Date"))
+		made, err := time.Parse(amzDate, field(t, token, "X-Amz-Date"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,15 +200,68 @@ func TestTokensThatCannotBeMade(t *testing.T) {
 	}
 }
 
-func TestAnExpiredTokenIsNotUsedWhereNoneCanBeMade(t *testing.T) {
+// A token is used for as long as it is good where no new one can be made, and no
+// longer.
+func TestATokenThatCannotBeReplaced(t *testing.T) {
 	t.Parallel()
 	a := newAccount()
 	tokens := a.tokens(Settings{User: "u", CacheName: "c"})
+	_, first, err := tokens.credentials(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.now, a.err = a.now.Add(tokenRefresh), errors.New("no role")
+	if _, token, err := tokens.credentials(t.Context()); err != nil || token != first {
+		t.Errorf("while it is good: token %q, %v", token, err)
+	}
+	a.now = a.now.Add(tokenLife - tokenRefresh - tokenMargin)
+	if _, token, err := tokens.credentials(t.Context()); err == nil || token != "" {
+		t.Errorf("afterwards: token %q, %v", token, err)
+	}
+	a.err = nil
+	if _, token, err := tokens.credentials(t.Context()); err != nil || token == first {
+		t.Errorf("when one can be made again: token %q, %v", token, err)
+	}
+}
+
+// Credentials that end before the token would end it.
+func TestATokenEndsWithTheCredentialsThatSignedIt(t *testing.T) {
+	t.Parallel()
+	a := newAccount()
+	a.creds.CanExpire, a.creds.Expires = true, a.now.Add(5*time.Minute)
+	tokens := a.tokens(Settings{User: "u", CacheName: "c"})
+	mint := func() string {
+		t.Helper()
+		_, token, err := tokens.credentials(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	first := mint()
+	a.now = a.now.Add(4*time.Minute - time.Second)
+	if mint() != first {
+		t.Error("another token, although its credentials are good for a minute")
+	}
+	a.now = a.now.Add(time.Second)
+	a.creds = aws.Credentials{AccessKeyID: "AKIDROTATED", SecretAccessKey: "another"}
+	if token := mint(); field(t, token, "X-Amz-Signature") != signature(t, token, "another") {
+		t.Error("the token is of credentials that end within the minute")
+	}
+}
+
+// A clock that was ahead is set right: the token is of the future, which
+// ElastiCache would refuse.
+func TestATokenOfTheFutureIsReplaced(t *testing.T) {
+	t.Parallel()
+	a := newAccount()
+	tokens := a.tokens(Settings{User: "u", CacheName: "c"})
+	a.now = noon.Add(time.Hour)
 	if _, _, err := tokens.credentials(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a.now, a.err = a.now.Add(tokenLife), errors.New("no role")
-	if _, token, err := tokens.credentials(t.Context()); err == nil || token != "" {
+	a.now = noon
+	if _, token, err := tokens.credentials(t.Context()); err != nil || field(t, token, "X-Amz-Date") != noon.Format(amzDate) {
 		t.Errorf("token %q, %v", token, err)
 	}
 }

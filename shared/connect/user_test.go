@@ -199,3 +199,28 @@ func TestTheCacheUserMayDoNothingElse(t *testing.T) {
 		t.Errorf("the key of another application is %q", got)
 	}
 }
+
+// localdev claims goes through keys by their names, and runs a script of its own.
+func TestTheCacheUserMayInspect(t *testing.T) {
+	t.Parallel()
+	rdb := open(t, cacheUser(t, redistest.Server(t)))
+	engine, err := claim.Open(rdb, "main", claim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, err := engine.Begin(t.Context(), "k", "f", "A", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := claim.Partitions(t.Context(), rdb); err != nil || len(all) != 1 || all[0].Records != 1 {
+		t.Errorf("partitions %v, %v", all, err)
+	}
+	for one, err := range engine.Inspections(t.Context(), "") {
+		if err != nil || one.Lock == nil || one.Lock.Fence != begun.Fence {
+			t.Errorf("%+v, %v", one, err)
+		}
+	}
+	if freed, err := engine.Free(t.Context(), "A", claim.Held{ID: "k", Fence: begun.Fence}, "by hand"); err != nil || !freed {
+		t.Errorf("free: %v, %v", freed, err)
+	}
+}
