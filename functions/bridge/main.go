@@ -39,7 +39,7 @@ func run(environ []string, stdout io.Writer) error {
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
-		return fanout.Run(ctx, s, log)
+		return fanout.Run(ctx, s, stdout, log)
 	}
 	// A shift: it ends in time to drain, and the next one has begun before.
 	lambda.Start(func(ctx context.Context) error {
@@ -49,7 +49,7 @@ func run(environ []string, stdout io.Writer) error {
 		}
 		shift, stop := context.WithDeadline(context.WithoutCancel(ctx), end)
 		defer stop()
-		return fanout.Run(shift, s, log)
+		return fanout.Run(shift, s, stdout, log)
 	})
 	return nil
 }

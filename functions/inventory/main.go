@@ -3,14 +3,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"photofinish/functions/inventory/contender"
+	"photofinish/functions/inventory/picking"
 	"photofinish/shared/config"
 	"photofinish/shared/connect"
+	"photofinish/shared/delivery"
 	"photofinish/shared/telemetry"
 )
 
@@ -22,7 +24,7 @@ func main() {
 }
 
 func run(environ []string) error {
-	s, err := config.Load[contender.Settings](environ)
+	s, err := config.Load[picking.Settings](environ)
 	if err != nil {
 		return err
 	}
@@ -34,6 +36,19 @@ func run(environ []string) error {
 		return err
 	}
 	defer rdb.Close()
-	lambda.Start(contender.New(rdb, s, telemetry.New(os.Stdout, "inventory", s.Telemetry)).Handle)
+	log := telemetry.New(os.Stdout, "inventory", s.Telemetry)
+	metrics := telemetry.Metrics(os.Stdout, "inventory", s.Metrics)
+	c, err := picking.New(rdb, s, metrics.Observe, log)
+	if err != nil {
+		return err
+	}
+	lambda.Start(func(ctx context.Context, b delivery.Batch) (delivery.Answer, error) {
+		defer func() {
+			if err := metrics.Flush(); err != nil {
+				log.WarnContext(ctx, "metrics not written", "error", err)
+			}
+		}()
+		return c.Handle(ctx, b)
+	})
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/redis/go-redis/v9"
 
-	"photofinish/functions/inventory/contender"
+	"photofinish/functions/inventory/picking"
 	"photofinish/shared/delivery"
 )
 
@@ -21,7 +21,7 @@ import (
 type environment struct {
 	actor     *actor
 	rdb       *redis.Client
-	contender *contender.Contender
+	contender handler
 	busy      *invocation
 }
 
@@ -100,15 +100,24 @@ func (w *world) free() *environment {
 	e := &environment{actor: w.actor(name, racer)}
 	e.actor.env = e
 	e.rdb = w.client(e.actor)
-	e.contender = contender.New(e.rdb, contender.Settings{
+	c, err := picking.New(e.rdb, picking.Settings{
 		Name: name, LockTTL: w.plan.Lease, Retention: 24 * time.Hour,
 		MaxDeliveries: w.plan.MaxDeliveries, ProcessingTime: w.plan.Work,
-	}, silent)
+	}, nil, silent)
+	if err != nil {
+		panic(err) // the plan's fault
+	}
+	e.contender = c
 	w.envs = append(w.envs, e)
 	return e
 }
 
 var silent = slog.New(slog.DiscardHandler)
+
+// handler is what an environment runs.
+type handler interface {
+	Handle(ctx context.Context, b delivery.Batch) (delivery.Answer, error)
+}
 
 // begin runs an invocation in an environment.
 func (w *world) begin(e *environment, in *invocation) {

@@ -37,14 +37,15 @@ type Delivery struct {
 
 // Claimed is the answer to a claim. Which fields are set depends on Outcome.
 type Claimed struct {
-	ID      string
-	Outcome Outcome // Won, Busy, Already or NoOrder
-	Fence   int64   // Won: the fencing token; Already: that of the claim that ended it
-	Message []byte  // Won: the message that was placed
-	Trace   string  // Won: the trace context that was placed with it, if any
-	State   State   // Already: how the order ended
-	Holder  string  // Busy: "<fence>:<owner>"; Already: the owner who ended it
-	Left    time.Duration
+	Partition string
+	ID        string
+	Outcome   Outcome // Won, Busy, Already or NoOrder
+	Fence     int64   // Won: the fencing token; Already: that of the claim that ended it
+	Message   []byte  // Won: the message that was placed
+	Trace     string  // Won: the trace context that was placed with it, if any
+	State     State   // Already: how the order ended
+	Holder    string  // Busy: "<fence>:<owner>"; Already: the owner who ended it
+	Left      time.Duration
 
 	at    time.Time
 	lease time.Duration
@@ -77,7 +78,7 @@ func (e *Engine) Claim(ctx context.Context, owner string, lease time.Duration, d
 	}
 	claimed := make([]Claimed, len(ds))
 	for i, r := range replies {
-		c := Claimed{ID: ds[i].ID, Outcome: Outcome(r.word()), at: start, lease: lease}
+		c := Claimed{Partition: e.keys.partition, ID: ds[i].ID, Outcome: Outcome(r.word()), at: start, lease: lease}
 		switch c.Outcome {
 		case Won:
 			c.Fence, c.Message, c.Trace = r.number(1), []byte(r.text(2)), r.text(3)

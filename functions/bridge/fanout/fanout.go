@@ -8,8 +8,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,6 +19,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"photofinish/shared/claim"
+	"photofinish/shared/claim/emf"
 	"photofinish/shared/connect"
 	"photofinish/shared/delivery"
 	"photofinish/shared/order"
@@ -27,6 +30,7 @@ import (
 type Settings struct {
 	Redis     connect.Settings
 	Telemetry telemetry.Settings
+	Metrics   telemetry.MetricsSettings
 
 	Warehouses    []string      `env:"WAREHOUSES" envDefault:"main"`
 	Function      string        `env:"INVENTORY_FUNCTION,required,notEmpty"`
@@ -43,7 +47,9 @@ type Settings struct {
 	Channel       string        `env:"CHANNEL" envDefault:"order_updates"`
 	HealthAddr    string        `env:"HEALTH_ADDR"`
 
-	// What is left to chance unless the caller says otherwise; no variables.
+	// No variables. Observe is told what the engine does, if set; the others are
+	// left to chance unless the caller says otherwise.
+	Observe  func(claim.Event)
 	Consumer string                                  // name in the consumer group, new at every start
 	Jitter   func(limit time.Duration) time.Duration // from 0 to under limit, for any goroutine
 }
@@ -57,8 +63,8 @@ const (
 )
 
 // Run connects to Redis and to Lambda, and runs the bridge until ctx ends and
-// what it has handed out by then is done.
-func Run(ctx context.Context, s Settings, log *slog.Logger) error {
+// what it has handed out by then is done. Metrics are written where the log goes.
+func Run(ctx context.Context, s Settings, metricsTo io.Writer, log *slog.Logger) error {
 	// A blocking read keeps a connection for each warehouse; others are beside it.
 	rdb, err := connect.Open(s.Redis, 10+2*len(s.Warehouses))
 	if err != nil {
@@ -69,7 +75,39 @@ func Run(ctx context.Context, s Settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	metrics := telemetry.Metrics(metricsTo, "bridge", s.Metrics)
+	s.Observe = metrics.Observe
+	defer flushEvery(metricsEvery, metrics, log)()
 	return Serve(ctx, rdb, invoke, s, log)
+}
+
+const metricsEvery = 10 * time.Second
+
+// flushEvery writes metrics from time to time, and once more when it is stopped.
+func flushEvery(d time.Duration, metrics *emf.Recorder, log *slog.Logger) (stop func()) {
+	flush := func() {
+		if err := metrics.Flush(); err != nil {
+			log.Warn("metrics not written", "error", err)
+		}
+	}
+	ticker, end := time.NewTicker(d), make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for {
+			select {
+			case <-end:
+				flush()
+				return
+			case <-ticker.C:
+				flush()
+			}
+		}
+	})
+	return func() {
+		ticker.Stop()
+		close(end)
+		writing.Wait()
+	}
 }
 
 // Serve runs the bridge on a Redis and a contender of the caller's.
@@ -121,7 +159,7 @@ func open(rdb redis.UniversalClient, s Settings, c *contenders, log *slog.Logger
 	slots := semaphore.NewWeighted(int64(s.batches() * s.Fanout))
 	lanes := make([]*lane, len(s.Warehouses))
 	for i, w := range s.Warehouses {
-		engine, err := claim.Open(rdb, w, claim.Options{MaxDeliveries: s.MaxDeliveries})
+		engine, err := claim.Open(rdb, w, claim.Options{MaxDeliveries: s.MaxDeliveries, Observe: s.Observe})
 		if err != nil {
 			return nil, err
 		}

@@ -97,7 +97,7 @@ func TestTheServiceFromStartToEnd(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
 	ended := make(chan error, 1)
-	go func() { ended <- Run(ctx, settings, out.logger()) }()
+	go func() { ended <- Run(ctx, settings, out, out.logger()) }()
 	defer func() {
 		if t.Failed() {
 			t.Logf("log:\n%s", out.tail())

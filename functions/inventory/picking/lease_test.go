@@ -1,4 +1,4 @@
-package contender
+package picking
 
 import (
 	"context"
@@ -22,8 +22,8 @@ func TestTheLeaseIsRenewedWhileTheWorkGoesOn(t *testing.T) {
 	s := newShop(t, rdb)
 	s.place(t, "29", "001")
 	b := s.batch(t)
-	c, out := contenderOf(rdb, func(s *Settings) { s.LockTTL, s.ProcessingTime = time.Second, 2500*time.Millisecond })
-	rival, rivals := contenderOf(rdb, nil)
+	c, out := contenderOf(t, rdb, func(s *Settings) { s.LockTTL, s.ProcessingTime = time.Second, 2500*time.Millisecond })
+	rival, rivals := contenderOf(t, rdb, nil)
 	answered := make(chan delivery.Answer, 1)
 	begun := time.Now()
 	go func() {
@@ -78,7 +78,7 @@ func TestRedisAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			lose(link)
-			c, _ := contenderOf(rdb, nil)
+			c, _ := contenderOf(t, rdb, nil)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
 			_, err := c.Handle(ctx, delivery.Batch{Warehouse: "main", Deliveries: []claim.Delivery{{Entry: "1-1", ID: "29", Count: 1}}})
@@ -105,7 +105,7 @@ func TestWorkBeyondTheDeadlineIsTheOrdersOwnFault(t *testing.T) {
 	rdb := redistest.Server(t)
 	s := newShop(t, rdb)
 	s.place(t, "29", "001")
-	c, _ := contenderOf(rdb, func(s *Settings) { s.ProcessingTime = time.Minute })
+	c, _ := contenderOf(t, rdb, func(s *Settings) { s.ProcessingTime = time.Minute })
 	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer cancel()
 	_, err := c.Handle(ctx, s.batch(t))
@@ -125,7 +125,7 @@ func TestTheLeaseEndsWithTheDeadline(t *testing.T) {
 	s := newShop(t, rdb)
 	s.place(t, "29", "001")
 	b := s.batch(t)
-	c, _ := contenderOf(rdb, func(s *Settings) { s.ProcessingTime = time.Minute })
+	c, _ := contenderOf(t, rdb, func(s *Settings) { s.ProcessingTime = time.Minute })
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	deadline, _ := ctx.Deadline()

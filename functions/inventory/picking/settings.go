@@ -1,4 +1,4 @@
-package contender
+package picking
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 type Settings struct {
 	Redis     connect.Settings
 	Telemetry telemetry.Settings
+	Metrics   telemetry.MetricsSettings
 
 	LogStream     string        `env:"AWS_LAMBDA_LOG_STREAM_NAME"` // set by Lambda
 	LockTTL       time.Duration `env:"LOCK_TTL" envDefault:"5s"`

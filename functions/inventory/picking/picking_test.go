@@ -1,4 +1,4 @@
-package contender
+package picking
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"photofinish/shared/claim"
+	"photofinish/shared/contender"
 	"photofinish/shared/delivery"
 	"photofinish/shared/redistest"
 	"photofinish/shared/stock"
@@ -29,7 +30,7 @@ func TestEveryOrderOfABatchHasItsOutcome(t *testing.T) {
 			}
 			s.place(t, id, sku)
 		}
-		other, _ := contenderOf(rdb, nil)
+		other, _ := contenderOf(t, rdb, nil)
 		b := s.batch(t)
 		if a, err := other.Handle(ctx, delivery.Batch{Warehouse: "main", Contenders: 1, Deliveries: b.Deliveries[3:4]}); err != nil || outcomes(a)["before"] != claim.Done {
 			t.Fatalf("settling one beforehand: %v, %v", a, err)
@@ -48,7 +49,7 @@ func TestEveryOrderOfABatchHasItsOutcome(t *testing.T) {
 		}
 
 		// The work would take a minute; that a claim is lost meanwhile ends it.
-		c, out := contenderOf(rdb, func(s *Settings) { s.LockTTL, s.ProcessingTime = 900*time.Millisecond, time.Minute })
+		c, out := contenderOf(t, rdb, func(s *Settings) { s.LockTTL, s.ProcessingTime = 900*time.Millisecond, time.Minute })
 		answered := make(chan delivery.Answer, 1)
 		go func() {
 			a, err := c.Handle(ctx, b)
@@ -117,7 +118,7 @@ func TestEveryOrderOfABatchHasItsOutcome(t *testing.T) {
 func TestBatchesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Embedded(t)
-	c, _ := contenderOf(rdb, nil)
+	c, _ := contenderOf(t, rdb, nil)
 	one := []claim.Delivery{{Entry: "1-1", ID: "29", Count: 1}}
 	for name, tt := range map[string]struct {
 		batch delivery.Batch
@@ -144,10 +145,10 @@ func TestEveryInvocationIsAnOwnerOfItsOwn(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		s := newShop(t, rdb)
-		one, _ := contenderOf(rdb, nil)
-		two, _ := contenderOf(rdb, nil)
+		one, _ := contenderOf(t, rdb, nil)
+		two, _ := contenderOf(t, rdb, nil)
 		owners := map[string]bool{}
-		for i, c := range []*Contender{one, one, two, two} {
+		for i, c := range []*contender.Contender{one, one, two, two} {
 			id := fmt.Sprint("order-", i)
 			s.place(t, id, "001")
 			a, err := c.Handle(t.Context(), s.batch(t))
@@ -173,12 +174,12 @@ func TestTheWireForm(t *testing.T) {
 	s.place(t, "29", "001")
 	b := s.batch(t)
 	event := fmt.Sprintf(`{"warehouse":"main","contenders":3,"lane":2,"deliveries":[{"entry":%q,"order":"29","count":1}]}`, b.Deliveries[0].Entry)
-	c, _ := contenderOf(rdb, nil)
+	c, _ := contenderOf(t, rdb, nil)
 	got, err := lambda.NewHandler(c.Handle).Invoke(t.Context(), []byte(event))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf(`{"contender":"%s.1","outcomes":[{"order":"29","entry":%q,"outcome":"settled","status":"settled","fence":1,"owner":"%[1]s.1"}],"batchItemFailures":[]}`, c.name, b.Deliveries[0].Entry)
+	want := fmt.Sprintf(`{"contender":"%s.1","outcomes":[{"order":"29","entry":%q,"outcome":"settled","status":"settled","fence":1,"owner":"%[1]s.1"}],"batchItemFailures":[]}`, c.Name, b.Deliveries[0].Entry)
 	if strings.TrimSpace(string(got)) != want {
 		t.Errorf("answer\n%s\nwant\n%s", got, want)
 	}

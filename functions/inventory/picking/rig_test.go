@@ -1,4 +1,4 @@
-package contender
+package picking
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"photofinish/shared/claim"
+	"photofinish/shared/contender"
 	"photofinish/shared/delivery"
 	"photofinish/shared/telemetry"
 )
@@ -56,13 +57,18 @@ func (l *logs) lines(t *testing.T) []line {
 	return lines
 }
 
-func contenderOf(rdb redis.UniversalClient, change func(*Settings)) (*Contender, *logs) {
+func contenderOf(t *testing.T, rdb redis.UniversalClient, change func(*Settings)) (*contender.Contender, *logs) {
+	t.Helper()
 	s := Settings{LockTTL: time.Minute, Retention: time.Hour, MaxDeliveries: 3}
 	if change != nil {
 		change(&s)
 	}
 	out := &logs{}
-	return New(rdb, s, telemetry.New(out, "inventory", s.Telemetry)), out
+	c, err := New(rdb, s, nil, telemetry.New(out, "inventory", s.Telemetry))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, out
 }
 
 func outcomes(a delivery.Answer) map[string]claim.Outcome {

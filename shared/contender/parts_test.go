@@ -64,11 +64,11 @@ func TestContendersBeginElsewhere(t *testing.T) {
 func TestInstancesHaveNamesOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	const stream = "2026/11/24/[$LATEST]0123456789abcdef0123456789abcdef"
-	a, b := instance(stream), instance(stream)
+	a, b := Instance(stream), Instance(stream)
 	if a == b || len(a) != 14 || a[:6] != "abcdef" {
 		t.Errorf("names %q and %q: want two that begin with the end of the log stream", a, b)
 	}
-	if name := instance(""); len(name) != 8 {
+	if name := Instance(""); len(name) != 8 {
 		t.Errorf("name %q without a log stream", name)
 	}
 }

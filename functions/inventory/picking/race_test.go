@@ -1,4 +1,4 @@
-package contender
+package picking
 
 import (
 	"fmt"
@@ -30,7 +30,7 @@ func TestOfManyContendersOneSettlesEachOrder(t *testing.T) {
 		start := make(chan struct{})
 		all := make([]*logs, contenders)
 		for lane := range contenders {
-			c, out := contenderOf(rdb, nil)
+			c, out := contenderOf(t, rdb, nil)
 			all[lane] = out
 			wg.Go(func() {
 				mine := b
@@ -83,8 +83,8 @@ func TestAStolenClaimDoesNothing(t *testing.T) {
 		s := newShop(t, rdb)
 		s.place(t, "29", "001")
 		b := s.batch(t)
-		c, _ := contenderOf(rdb, func(s *Settings) { s.LockTTL, s.ProcessingTime = 600*time.Millisecond, time.Minute })
-		rival, _ := contenderOf(rdb, nil)
+		c, _ := contenderOf(t, rdb, func(s *Settings) { s.LockTTL, s.ProcessingTime = 600*time.Millisecond, time.Minute })
+		rival, _ := contenderOf(t, rdb, nil)
 		answered := make(chan delivery.Answer, 1)
 		go func() {
 			a, err := c.Handle(t.Context(), b)
@@ -118,7 +118,7 @@ func TestPoisonIsDeadAtTheLimitWithItsReason(t *testing.T) {
 		}
 		s.place(t, "poison", "bad")
 		s.place(t, "sound", "001")
-		c, out := contenderOf(rdb, nil)
+		c, out := contenderOf(t, rdb, nil)
 		for try, b := 1, s.batch(t); try <= 3; try, b = try+1, s.again(t) {
 			a, err := c.Handle(t.Context(), b)
 			if err != nil {
@@ -156,7 +156,7 @@ func TestAnOrderThatIsInABatchTwiceIsSettledOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := s.batch(t)
-		c, out := contenderOf(rdb, nil)
+		c, out := contenderOf(t, rdb, nil)
 		a, err := c.Handle(t.Context(), b)
 		if err != nil || len(a.Outcomes) != 2 {
 			t.Fatalf("%+v, %v", a, err)
