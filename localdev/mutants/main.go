@@ -39,8 +39,9 @@ type mutant struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
@@ -55,7 +56,7 @@ func run(ctx context.Context, names []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // what is left is in the temporary folder
 	survivors := 0
 	for i, m := range mutants {
 		start := time.Now()
@@ -103,6 +104,7 @@ func (m mutant) test(ctx context.Context, dir string) (killers string, err error
 	if err != nil {
 		return "", err
 	}
+	//nolint:gosec // the arguments are those of mutants.yaml
 	cmd := exec.CommandContext(ctx, "go", "test", "-vet=off", "-count=1", "-failfast", "-timeout=5m", "-overlay", overlay, "-run", m.Tests.Run, m.Tests.Package)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -137,7 +139,7 @@ func (m mutant) overlay(dir string) (string, error) {
 			return "", err
 		}
 		if _, ok := texts[path]; !ok {
-			b, err := os.ReadFile(path)
+			b, err := os.ReadFile(path) //nolint:gosec // a file of mutants.yaml
 			if err != nil {
 				return "", err
 			}

@@ -137,10 +137,10 @@ func (s state) next(c *Call) (after []any) {
 		may(s, "gone")
 		may(s, "early")
 		may(s, "cleared")
-		switch {
-		case s.is == "":
+		switch s.is {
+		case "":
 			may(s, "refused")
-		case s.is == claim.Accepted:
+		case claim.Accepted:
 			if s.mayHold(c) {
 				may(s, "busy")
 			}

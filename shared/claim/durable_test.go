@@ -96,7 +96,7 @@ func TestStepsWaitForReplicasInACluster(t *testing.T) {
 func TestReplicasThatCannotBeWaitedFor(t *testing.T) {
 	t.Parallel()
 	ring := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"a": "127.0.0.1:1"}})
-	defer ring.Close()
+	t.Cleanup(func() { _ = ring.Close() })
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 	defer rdb.Close()
 	for _, tt := range []struct {

@@ -154,7 +154,7 @@ func TestAKeyThatCannotBeTakenIsNotTheSameAsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = h(t.Context(), payment{ID: "29"})
-	if want[*claim.KeyError](t, err); !errors.Is(err, broken) {
+	if _ = want[*claim.KeyError](t, err); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 	o.Key, o.Content = byID, claim.Selector[payment]{Value: func(payment) (any, error) { return func() {}, nil }}

@@ -39,7 +39,7 @@ func TestAfterACrashTheEndOfTheLeaseFreesTheKey(t *testing.T) {
 		})
 		fence := <-crashed
 		_, err := h(t.Context(), payment{ID: "29", Amount: 5})
-		want[*claim.InProgressError](t, err)
+		_ = want[*claim.InProgressError](t, err)
 		if err := rdb.Del(t.Context(), e.Keys().Lock("pay:29")).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestOneThatLostItsClaimRecordsNothing(t *testing.T) {
 				t.Errorf("%s of one that lost its claim comes back without an error", name)
 			}
 			if name == "a response" {
-				want[*claim.LostError](t, err)
+				_ = want[*claim.LostError](t, err)
 			}
 			if held := rdb.Get(t.Context(), e.Keys().Lock("pay:29")).Val(); held != fmt.Sprintf("%d:successor", next.Fence) {
 				t.Errorf("after %s the lock is %q, want the successor's", name, held)

@@ -99,8 +99,8 @@ func TestHooksAlterWhatIsReplayedAndWhatIsRefused(t *testing.T) {
 	if len(refusals) != 2 {
 		t.Fatalf("refusals %v, want a conflict and a missing key", refusals)
 	}
-	want[*claim.ConflictError](t, refusals[0])
-	want[*claim.KeyError](t, refusals[1])
+	_ = want[*claim.ConflictError](t, refusals[0])
+	_ = want[*claim.KeyError](t, refusals[1])
 	if _, err := h(t.Context(), payment{ID: "30"}); !errors.Is(err, errDeclined) || len(refusals) != 2 {
 		t.Errorf("%v: the handler's own error is not left alone", err)
 	}

@@ -77,7 +77,7 @@ func (g *guarded[In, Out]) settle(ctx context.Context, c Claim, lease time.Durat
 // response is what is recorded for a response: its JSON, or why there is none.
 func (g *guarded[In, Out]) response(ctx context.Context, c Claim, out Out) string {
 	text, err := json.Marshal(out)
-	flaw := ""
+	var flaw string
 	switch {
 	case err != nil:
 		flaw = bounded(err.Error())

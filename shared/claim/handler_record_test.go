@@ -56,7 +56,7 @@ func TestWithoutRedisACallFailsOrRunsUnguarded(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = payer(t, e, o, s.pay)(over, payment{ID: "29", Amount: 5})
-	want[*claim.UnavailableError](t, err)
+	_ = want[*claim.UnavailableError](t, err)
 	s.worked(t, 1)
 }
 
@@ -85,8 +85,8 @@ func TestTooFewReplicasAreNotAnOutage(t *testing.T) {
 	var s till
 	h := payer(t, e, payOptions{WithoutRedis: claim.Unguarded, Log: slog.New(slog.DiscardHandler)}, s.pay)
 	_, err = h(t.Context(), payment{ID: "29"})
-	want[*claim.TooFewReplicasError](t, err)
-	want[*claim.UnavailableError](t, err)
+	_ = want[*claim.TooFewReplicasError](t, err)
+	_ = want[*claim.UnavailableError](t, err)
 	s.worked(t, 0)
 }
 
@@ -145,7 +145,7 @@ func TestWorkThatCannotBeRecordedIsReportedBeforeTheDeadline(t *testing.T) {
 	var s till
 	again := payer(t, e, payOptions{}, s.pay)
 	_, err = again(t.Context(), payment{ID: "29"})
-	want[*claim.InProgressError](t, err)
+	_ = want[*claim.InProgressError](t, err)
 	rdb.Del(t.Context(), e.Keys().Lock("pay:29"))
 	if _, err := again(t.Context(), payment{ID: "29"}); err != nil {
 		t.Error(err)
@@ -219,7 +219,7 @@ func TestTheCacheAnswersForEndedKeysOnlyAndChecksTheirContent(t *testing.T) {
 	}
 	if _, err := payer(t, e, payOptions{}, func(ctx context.Context, p payment) (receipt, error) {
 		_, err := cached(ctx, p)
-		want[*claim.InProgressError](t, err)
+		_ = want[*claim.InProgressError](t, err)
 		return receipt{}, errDeclined
 	})(t.Context(), payment{ID: "31"}); !errors.Is(err, errDeclined) {
 		t.Fatal(err)
@@ -232,9 +232,9 @@ func TestTheCacheAnswersForEndedKeysOnlyAndChecksTheirContent(t *testing.T) {
 		t.Error(err)
 	}
 	_, err = cached(t.Context(), payment{ID: "29", Amount: 6})
-	want[*claim.ConflictError](t, err)
+	_ = want[*claim.ConflictError](t, err)
 	_, err = cached(t.Context(), payment{ID: "31"})
-	want[*claim.UnavailableError](t, err)
+	_ = want[*claim.UnavailableError](t, err)
 	link.Mend(t)
 	if _, err := cached(t.Context(), payment{ID: "32"}); err != nil { // the third: the oldest gives way
 		t.Error(err)
@@ -242,7 +242,7 @@ func TestTheCacheAnswersForEndedKeysOnlyAndChecksTheirContent(t *testing.T) {
 	s.worked(t, 3)
 	link.Cut()
 	_, err = cached(t.Context(), payment{ID: "30"})
-	want[*claim.UnavailableError](t, err)
+	_ = want[*claim.UnavailableError](t, err)
 }
 
 func TestTheCacheForgetsWithTheRecord(t *testing.T) {

@@ -182,8 +182,9 @@ func (e *Engine) Settle(ctx context.Context, owner string, effect *Effect, ss []
 		return nil, err
 	}
 	ended := make([]Ended, len(ss))
-	for i, r := range replies {
-		d := Ended{ID: ss[i].ID, Outcome: Outcome(r.word())}
+	for i, s := range ss {
+		r := replies[i]
+		d := Ended{ID: s.ID, Outcome: Outcome(r.word())}
 		switch word := State(r.word()); word {
 		case Settled, Rejected:
 			d.Outcome, d.State, d.Result = Done, word, r.text(1)
@@ -193,7 +194,7 @@ func (e *Engine) Settle(ctx context.Context, owner string, effect *Effect, ss []
 			d.Reason = fmt.Sprintf("effect %s: %s", effect.name, r.text(1))
 		}
 		ended[i] = d
-		e.observe(StepSettle, d.ID, r.word(), start, ss[i].used())
+		e.observe(StepSettle, d.ID, r.word(), start, s.used())
 	}
 	return ended, nil
 }

@@ -25,7 +25,6 @@ var charge = claim.NewEffect("charge", `
 // it are handed the same batch, and the account is charged once.
 func Example() {
 	ctx, rdb, end := shop()
-	defer end()
 
 	newContender := func() *contender.Contender {
 		c, err := contender.New(contender.Options{
@@ -51,6 +50,7 @@ func Example() {
 		fmt.Println(answer.Outcomes[0].Outcome, len(answer.BatchItemFailures))
 	}
 	fmt.Println(rdb.Get(ctx, "{bank}:account").Val(), "left")
+	end()
 	// Output:
 	// settled 0
 	// already 0

@@ -123,7 +123,7 @@ var errEnded = errors.New("redistest: the server ended before it was ready")
 func (s *server) start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	cmd := exec.Command(s.path, s.args...) //nolint:gosec,noctx // the server that was found; it is killed with the test
+	cmd := exec.Command(s.path, s.args...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -173,14 +173,14 @@ func (s *server) kill() {
 // needs it: that has the port 10000 above it, and there it is free as well.
 func freePort() (int, error) {
 	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return 0, err
 		}
 		port := l.Addr().(*net.TCPAddr).Port
 		free := port+10000 < 1<<16
 		if free {
-			bus, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+10000))) //nolint:noctx // returns at once
+			bus, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+10000)))
 			if free = err == nil; free {
 				_ = bus.Close()
 			}

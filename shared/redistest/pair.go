@@ -146,7 +146,7 @@ func (p *Replication) tellReplica(ctx context.Context, addr string) error {
 	}
 	rdb := redis.NewClient(&redis.Options{Addr: p.replica.addr, Protocol: 2, DisableIdentity: true})
 	defer func() { _ = rdb.Close() }()
-	if err := rdb.SlaveOf(ctx, host, port).Err(); err != nil { // REPLICAOF, by its old name
+	if err := rdb.ReplicaOf(ctx, host, port).Err(); err != nil {
 		return fmt.Errorf("redistest: replica of %s %s: %w", host, port, err)
 	}
 	return nil

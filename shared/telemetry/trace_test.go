@@ -13,7 +13,7 @@ func TestTrace(t *testing.T) {
 		w3c = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 		ray = "Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1"
 	)
-	invocation := context.WithValue(context.Background(), "x-amzn-trace-id", ray) //nolint:revive,staticcheck // the key that aws-lambda-go uses
+	invocation := context.WithValue(context.Background(), "x-amzn-trace-id", ray) //nolint:staticcheck // the key that aws-lambda-go uses
 	for _, tt := range []struct {
 		name   string
 		ctx    context.Context

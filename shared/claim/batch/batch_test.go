@@ -329,9 +329,10 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		o := options[events.SQSMessage](b)
 		change(&o)
 		e, f := b.Engine, handle
-		if want == "the function is nil" {
+		switch want {
+		case "the function is nil":
 			f = nil
-		} else if want == "engine or the functio" {
+		case "engine or the functio":
 			e = nil
 		}
 		if _, err := batch.SQS(e, o, f); err == nil || !strings.Contains(err.Error(), want) {

@@ -84,13 +84,13 @@ func clean(value string) string {
 	}
 	var text strings.Builder
 	for i := 0; i < len(inner); i++ {
-		switch c := inner[i]; {
-		case c == '"':
+		switch c := inner[i]; c {
+		case '"':
 			if i == len(inner)-1 {
 				return text.String()
 			}
 			return value
-		case c == '\\':
+		case '\\':
 			i++
 			if i == len(inner) || inner[i] != '"' && inner[i] != '\\' {
 				return value
