@@ -39,7 +39,7 @@ func FuzzKeysStayInTheirPartition(f *testing.F) {
 // Whatever bytes a message, a fingerprint, an owner, a result or a reason has, they
 // come back as they went in, and disturb nothing.
 func FuzzContentComesBackAsItWentIn(f *testing.F) {
-	for _, s := range []string{`{"001":2,"002":1}`, "", "1:A", ":", "\x00\xff", "a\r\nb", "$-1\r\n", strings.Repeat("x", 5000), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"} {
+	for _, s := range []string{`{"001":2,"002":1}`, "", "1:A", ":", "\x00\xff", "a\r\nb", "$-1\r\n", strings.Repeat("x", 5000), strings.Repeat("\xf0\x9f\x98\x80\xff", 200), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"} {
 		f.Add([]byte(s), s, s)
 	}
 	rdb := redistest.Embedded(f)

@@ -3,8 +3,8 @@ package claim
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Outcome is what a contender can say of an order that it was handed.
@@ -247,9 +247,17 @@ type Released struct {
 // MaxReason is how much of a reason is kept, in bytes.
 const MaxReason = 500
 
+// bounded cuts a reason off, but not within a character.
 func bounded(reason string) string {
-	if len(reason) > MaxReason {
-		return strings.ToValidUTF8(reason[:MaxReason], "") // a character may have been cut
+	if len(reason) <= MaxReason {
+		return reason
 	}
-	return reason
+	cut := reason[:MaxReason]
+	for range utf8.UTFMax - 1 {
+		if r, size := utf8.DecodeLastRuneInString(cut); r != utf8.RuneError || size != 1 {
+			break
+		}
+		cut = cut[:len(cut)-1]
+	}
+	return cut
 }

@@ -38,3 +38,16 @@ func TestTrace(t *testing.T) {
 		}
 	}
 }
+
+// No header gets into a message but as a trace context of a sane size.
+func FuzzTrace(f *testing.F) {
+	for _, s := range []string{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "Root=1-67891233-abcdef012345678912345678;Sampled=1", "", "\n", "Root="} {
+		f.Add(s, s)
+	}
+	f.Fuzz(func(t *testing.T, w3c, ray string) {
+		got := Trace(context.Background(), http.Header{"Traceparent": {w3c}, "X-Amzn-Trace-Id": {ray}})
+		if got != "" && got != w3c && got != ray || len(got) > 1000 || strings.ContainsAny(got, "\r\n\"{}") {
+			t.Errorf("%q of %q and %q", got, w3c, ray)
+		}
+	})
+}
