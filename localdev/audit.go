@@ -24,6 +24,9 @@ the locks, and checks them against each other:
   - for each SKU, what was received less what was settled is what is on hand;
   - no lock is without an order that waits.
 
+It is about orders that take from the stock. Keys of idempotent handlers in the
+same Redis are only counted.
+
 It exits with 1 if anything does not hold, and names the orders. It may run while
 orders are going on: what it sees half-way, it looks at again.
 

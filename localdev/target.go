@@ -46,6 +46,9 @@ func (f *redisTarget) add(cmd *cobra.Command) {
 
 // open gives a client, and the name of what it is connected to.
 func (f *redisTarget) open(cmd *cobra.Command) (rdb redis.UniversalClient, name string, err error) {
+	if f.url == "" && cmd.Flags().Changed("redis") {
+		return nil, "", errors.New("--redis: is empty; leave it out for the Redis of the emulator")
+	}
 	if f.url != "" {
 		t, err := parseTarget(f.url)
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // check counts, and finds what contradicts exactly-once.
 func (h *holding) check() (Warehouse, []Finding) {
-	w := Warehouse{Name: h.name, Placed: len(h.records), Locks: len(h.locks)}
+	w := Warehouse{Name: h.name, Placed: len(h.records), Locks: len(h.locks), Handlers: len(h.plain)}
 	c := &checker{holding: h, settled: map[string][]stock.Movement{}}
 	for _, m := range h.movements {
 		if m.Order == "" {
@@ -135,6 +135,7 @@ func (c *checker) settlement(r claim.Record, moves []stock.Movement) {
 func (c *checker) locks() {
 	for _, id := range slices.Sorted(maps.Keys(c.holding.locks)) {
 		switch r, ok := c.records[id]; {
+		case c.plain[id]:
 		case !ok:
 			c.found(id, "there is a lock (%s), but no such order", c.holding.locks[id])
 		case r.State != claim.Accepted:

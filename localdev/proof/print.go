@@ -19,6 +19,9 @@ func (r Report) Print(w io.Writer) error {
 		fmt.Fprintf(t, "warehouse %s\n", h.Name)
 		fmt.Fprintln(t, "  placed\tsettled\trejected\tdead\twaiting\texpired\tlocks\t")
 		fmt.Fprintf(t, "  %d\t%d\t%d\t%d\t%d\t%d\t%d\t\n\n", h.Placed, h.Settled, h.Rejected, h.Dead, h.Waiting, h.Expired, h.Locks)
+		if h.Handlers > 0 {
+			fmt.Fprintf(t, "  beside %d keys of idempotent handlers, which are no orders\n\n", h.Handlers)
+		}
 		if len(h.SKUs) > 0 {
 			fmt.Fprintln(t, "  SKU\treceived\t− settled\t= on hand\t")
 		}

@@ -29,9 +29,11 @@ type Warehouse struct {
 	Dead     int    `json:"dead"`
 	Waiting  int    `json:"waiting"` // accepted and not yet ended
 	// Expired orders are in the ledger, but their records have expired.
-	Expired  int   `json:"expired"`
-	Receipts int   `json:"receipts"`
-	Locks    int   `json:"locks"`
+	Expired  int `json:"expired"`
+	Receipts int `json:"receipts"`
+	Locks    int `json:"locks"`
+	// Handlers counts the keys of idempotent handlers, which are no orders.
+	Handlers int   `json:"handlers"`
 	SKUs     []SKU `json:"skus"`
 }
 

@@ -239,3 +239,23 @@ func TestContradictionsAreFound(t *testing.T) {
 		})
 	}
 }
+
+// Keys of idempotent handlers are no orders, whether they have ended or not.
+func TestKeysOfHandlersAreOnlyCounted(t *testing.T) {
+	rdb := redistest.Embedded(t)
+	s := openShop(t, rdb)
+	s.settle(t, "29")
+	for _, id := range []string{"pay:1", "pay:2"} {
+		b, err := s.Begin(ctx, id, "f", "A", time.Minute)
+		must(t, err)
+		if id == "pay:1" {
+			_, err = s.Settle(ctx, "A", claim.Respond, []claim.Settlement{{Held: b.Held(), Result: "{}"}})
+			must(t, err)
+		}
+	}
+	report, err := proof.Audit(ctx, rdb, nil)
+	must(t, err)
+	if w := report.Warehouses[0]; !report.Holds() || w.Placed != 1 || w.Handlers != 2 {
+		t.Errorf("%+v, want 1 order and 2 keys, and nothing found", report)
+	}
+}

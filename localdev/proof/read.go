@@ -30,7 +30,8 @@ type holding struct {
 	// levelsAt is the last entry of the ledger that the levels include.
 	levelsAt  string
 	movements []stock.Movement
-	unread    []string // entries of the ledger that make no sense
+	plain     map[string]bool // keys that were begun by a handler, and not placed
+	unread    []string        // entries of the ledger that make no sense
 }
 
 // read reads the warehouses that have any keys.
@@ -42,7 +43,7 @@ func read(ctx context.Context, rdb redis.UniversalClient, progress func(int)) ([
 	var all []*holding
 	for _, name := range slices.Sorted(maps.Keys(keys)) {
 		h := &holding{
-			name: name, records: map[string]claim.Record{}, expires: map[string]bool{}, locks: map[string]string{},
+			name: name, records: map[string]claim.Record{}, plain: map[string]bool{}, expires: map[string]bool{}, locks: map[string]string{},
 			entries: map[string]string{}, letters: map[string]bool{},
 		}
 		for _, step := range []func() error{
@@ -144,7 +145,12 @@ func (h *holding) readRecords(ctx context.Context, rdb redis.UniversalClient, or
 			return err
 		}
 		for i, id := range part {
-			if len(hashes[i].Val()) > 0 { // else it has expired meanwhile
+			_, placed := hashes[i].Val()["msg"]
+			switch {
+			case len(hashes[i].Val()) == 0: // it has expired meanwhile
+			case !placed:
+				h.plain[id] = true
+			default:
 				h.records[id] = claim.ParseRecord(id, hashes[i].Val())
 				h.expires[id] = lives[i].Val() > 0
 			}

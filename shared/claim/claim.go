@@ -17,6 +17,7 @@ package claim
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -67,6 +68,9 @@ type Engine struct {
 
 // Open returns the engine for a partition. It does not talk to Redis.
 func Open(rdb redis.UniversalClient, partition string, o Options) (*Engine, error) {
+	if rdb == nil {
+		return nil, errors.New("claim: the Redis client is nil")
+	}
 	if !validPartition(partition) {
 		return nil, fmt.Errorf("claim: the partition %q is not 1 to 64 letters, digits, - or _", partition)
 	}
@@ -169,13 +173,11 @@ func Unavailable(err error) bool {
 		return true
 	}
 	// A script passes on the error of a command that it called, in its midst.
-	for _, code := range []string{"OOM", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY ", "UNBLOCKED", "max number of clients"} {
-		if strings.Contains(reply.Error(), code) {
-			return true
-		}
-	}
-	return false
+	return unwilling.MatchString(reply.Error())
 }
+
+// unwilling are the errors by which Redis says that it cannot do anything just now.
+var unwilling = regexp.MustCompile(`(^|[^A-Za-z])(OOM|MISCONF|READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED) |max number of clients`)
 
 // refused reports whether an error is the engine's own answer, and none of the way
 // to Redis.

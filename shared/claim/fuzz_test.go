@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"photofinish/shared/claim"
 	"photofinish/shared/redistest"
 )
@@ -15,8 +17,10 @@ func FuzzKeysStayInTheirPartition(f *testing.F) {
 		f.Add(id, "main")
 		f.Add("29", id)
 	}
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	f.Cleanup(func() { _ = rdb.Close() })
 	f.Fuzz(func(t *testing.T, id, partition string) {
-		e, err := claim.Open(nil, partition, claim.Options{})
+		e, err := claim.Open(rdb, partition, claim.Options{})
 		if err != nil || !claim.ValidID(id) {
 			return
 		}

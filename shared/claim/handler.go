@@ -142,11 +142,16 @@ func (g *guarded[In, Out]) replay(ctx context.Context, who identity, e end) (Out
 
 // refuse answers with an error of the guard, or what the hook makes of it.
 func (g *guarded[In, Out]) refuse(ctx context.Context, err error) (Out, error) {
-	if g.o.OnError != nil {
-		return g.o.OnError(ctx, err)
+	if g.o.OnError == nil {
+		var none Out
+		return none, err // Lambda reports it
 	}
-	var none Out
-	return none, err
+	level := slog.LevelWarn
+	if _, ok := errors.AsType[*InProgressError](err); ok || errors.Is(err, ErrNoKey) {
+		level = slog.LevelInfo
+	}
+	g.o.Log.Log(ctx, level, "call refused", "error", err)
+	return g.o.OnError(ctx, err)
 }
 
 // lease is how long a claim is asked for. A context without a deadline says

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 )
 
@@ -70,19 +68,11 @@ func Commit(ctx context.Context, effect *Effect, keys []string, args ...any) err
 	if effect == nil {
 		return fmt.Errorf("claim: commit: key %s: the effect is nil", j.claim.ID)
 	}
-	for _, key := range keys {
-		if hashTag(key) != j.partition {
-			return fmt.Errorf("claim: commit: key %s: the effect's key %.200q has not the hash tag {%s}", j.claim.ID, key, j.partition)
-		}
+	texts, err := effect.input(j.partition, keys, args)
+	if err != nil {
+		return fmt.Errorf("claim: commit: key %s: %w", j.claim.ID, err)
 	}
-	c := &commit{effect: effect, keys: slices.Clone(keys), args: make([]any, len(args))}
-	for i, arg := range args {
-		text, err := argument(arg)
-		if err != nil {
-			return fmt.Errorf("claim: commit: key %s: argument %d of effect %s: %w", j.claim.ID, i+1, effect.name, err)
-		}
-		c.args[i] = text
-	}
+	c := &commit{effect: effect, keys: slices.Clone(keys), args: texts}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch {
@@ -101,36 +91,4 @@ func (j *job) close() *commit {
 	defer j.mu.Unlock()
 	j.closed = true
 	return j.commit
-}
-
-// hashTag is what a cluster takes the slot of a key from, if it has one.
-func hashTag(key string) string {
-	_, rest, _ := strings.Cut(key, "{")
-	tag, _, closed := strings.Cut(rest, "}")
-	if !closed {
-		return ""
-	}
-	return tag
-}
-
-// argument is an argument of an effect as the client would send it.
-func argument(arg any) (string, error) {
-	switch v := arg.(type) {
-	case string:
-		return v, nil
-	case []byte:
-		return string(v), nil
-	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
-		return fmt.Sprint(v), nil
-	case float32:
-		return strconv.FormatFloat(float64(v), 'f', -1, 32), nil
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64), nil
-	case bool:
-		if v {
-			return "1", nil
-		}
-		return "0", nil
-	}
-	return "", fmt.Errorf("%T is no string, bytes, number or truth value", arg)
 }

@@ -2,9 +2,13 @@ package claim
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Outcome is what a contender can say of an order that it was handed.
@@ -157,7 +161,7 @@ type Ended struct {
 	Result  string  // Done: what the effect returned
 	Fence   int64   // Already: the fence of the claim that ended it
 	Owner   string  // Already: its owner
-	Reason  string  // Failed: what the effect raised
+	Reason  string  // Failed: what the effect raised, or what is wrong with its input
 }
 
 // Settle ends a batch of claims, in one round trip and one atomic step for each
@@ -170,33 +174,66 @@ func (e *Engine) Settle(ctx context.Context, owner string, effect *Effect, ss []
 	}
 	keys := []string{e.keys.Stream()}
 	args := []any{e.opts.Group, owner, int64(e.opts.Retention.Seconds())}
-	for _, s := range ss {
+	start := time.Now()
+	ended := make([]Ended, len(ss))
+	var sent []int // those that can be
+	for i, s := range ss {
+		ended[i].ID = s.ID
+		input, err := effect.input(e.keys.partition, s.Keys, s.Args)
+		if err != nil {
+			ended[i].Outcome, ended[i].Reason = Failed, err.Error()
+			continue
+		}
+		sent = append(sent, i)
 		keys = append(keys, e.keys.Record(s.ID), e.keys.Lock(s.ID))
 		keys = append(keys, s.Keys...)
 		args = append(args, s.ID, s.Fence, s.Result, len(s.Keys), len(s.Args))
-		args = append(args, s.Args...)
+		args = append(args, input...)
 	}
-	start := time.Now()
-	replies, err := e.runBatch(ctx, "settle", effect, keys, args, len(ss))
-	if err != nil {
-		return nil, err
-	}
-	ended := make([]Ended, len(ss))
-	for i, s := range ss {
-		r := replies[i]
-		d := Ended{ID: s.ID, Outcome: Outcome(r.word())}
-		switch word := State(r.word()); word {
-		case Settled, Rejected:
-			d.Outcome, d.State, d.Result = Done, word, r.text(1)
-		case State(Already):
-			d.State, d.Fence, d.Owner = State(r.text(1)), r.number(2), r.text(3)
-		case State(Failed):
-			d.Reason = fmt.Sprintf("effect %s: %s", effect.name, r.text(1))
+	if len(sent) > 0 {
+		replies, err := e.runBatch(ctx, "settle", effect, keys, args, len(sent))
+		if err != nil && !compileError(err) {
+			return nil, err
 		}
-		ended[i] = d
-		e.observe(StepSettle, d.ID, r.word(), start, s.used())
+		for j, i := range sent {
+			if err != nil {
+				ended[i].Outcome, ended[i].Reason = Failed, e.reason("settle", effect, err.Error())
+				continue
+			}
+			ended[i].read(replies[j])
+			if ended[i].Outcome == Failed {
+				ended[i].Reason = e.reason("settle", effect, ended[i].Reason)
+			}
+		}
+	}
+	for i, d := range ended {
+		outcome := string(d.Outcome)
+		if d.Outcome == Done {
+			outcome = string(d.State)
+		}
+		e.observe(StepSettle, d.ID, outcome, start, ss[i].used())
 	}
 	return ended, nil
+}
+
+// read takes in what the script answered.
+func (d *Ended) read(r reply) {
+	d.Outcome = Outcome(r.word())
+	switch word := State(r.word()); word {
+	case Settled, Rejected:
+		d.Outcome, d.State, d.Result = Done, word, r.text(1)
+	case State(Already):
+		d.State, d.Fence, d.Owner = State(r.text(1)), r.number(2), r.text(3)
+	case State(Failed):
+		d.Reason = r.text(1)
+	}
+}
+
+// compileError reports whether Redis could not make sense of a script: the effect
+// is at fault, whatever it is given.
+func compileError(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && strings.Contains(reply.Error(), "Error compiling script")
 }
 
 // Failure is a claim to be given up.

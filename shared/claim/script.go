@@ -47,12 +47,21 @@ func (s *scripts) get(name string, effect *Effect) *redis.Script {
 	if script, ok := s.ready.Load(key); ok {
 		return script.(*redis.Script)
 	}
-	text := s.source(name)
-	if effect != nil {
-		text = strings.Replace(text, effectMark, strings.Replace(s.source("effect"), bodyMark, effect.body, 1), 1)
-	}
-	script, _ := s.ready.LoadOrStore(key, redis.NewScript(text))
+	head, tail := s.text(name, effect)
+	script, _ := s.ready.LoadOrStore(key, redis.NewScript(head+tail))
 	return script.(*redis.Script)
+}
+
+// text is a script in two parts: the second begins with the body of the effect, if
+// there is one.
+func (s *scripts) text(name string, effect *Effect) (head, tail string) {
+	text := s.source(name)
+	if effect == nil {
+		return text, ""
+	}
+	text = strings.Replace(text, effectMark, s.source("effect"), 1)
+	head, tail, _ = strings.Cut(text, bodyMark)
+	return head, effect.body + tail
 }
 
 // scriptCall is a script to be run.
@@ -155,16 +164,3 @@ func (r reply) number(i int) int64 {
 	n, _ := strconv.ParseInt(r.text(i), 10, 64)
 	return n
 }
-
-// Effect is the body of a Lua function that changes Redis for one order. See
-// scripts/effect.lua for what it is given and what it has to return.
-type Effect struct {
-	name string
-	body string
-}
-
-// NewEffect takes the body of a Lua function. The name shows up in errors.
-//
-// The body has to check everything before its first write, since Redis does not
-// roll a script back, and must use no key but those it is given.
-func NewEffect(name, body string) *Effect { return &Effect{name: name, body: body} }

@@ -32,7 +32,7 @@ func finished(d claim.Delivery, owner string, fence int64, end claim.Ended) deli
 		out.Reason = "the lease ended before the work was settled"
 	}
 	if end.State == claim.Rejected {
-		out.Reason = "too little on hand: " + end.Result
+		out.Reason = "rejected: " + end.Result
 	}
 	return out
 }

@@ -81,7 +81,7 @@ func TestEveryOrderOfABatchHasItsOutcome(t *testing.T) {
 		}
 
 		reasons := map[string]string{
-			"short": "too little on hand", "held": "held by 1:rival", "before": "ended as settled before", "expired": "no record",
+			"short": "rejected: {", "held": "held by 1:rival", "before": "ended as settled before", "expired": "no record",
 			"corrupt": "not a whole number", "malformed": "stored message", "stolen": "the lease ended",
 		}
 		messages := map[string]string{

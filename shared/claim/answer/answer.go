@@ -62,6 +62,10 @@ func Problem[Out HTTPResponse](_ context.Context, err error) (Out, error) {
 	return response[Out](status, headers, string(body)), nil
 }
 
+// longestRetry is the most that a client is told to wait. The lease that is left is
+// mostly far longer than the work that it covers.
+const longestRetry = 10 * time.Second
+
 func describe(err error) (status int, detail string, retry time.Duration) {
 	if _, ok := errors.AsType[*claim.KeyError](err); ok {
 		if errors.Is(err, claim.ErrNoKey) {
@@ -70,7 +74,7 @@ func describe(err error) (status int, detail string, retry time.Duration) {
 		return http.StatusBadRequest, "The idempotency key or the content of the request cannot be read.", 0
 	}
 	if e, ok := errors.AsType[*claim.InProgressError](err); ok {
-		return http.StatusConflict, "A request with the same idempotency key is in progress.", max(e.Left, time.Second)
+		return http.StatusConflict, "A request with the same idempotency key is in progress.", min(max(e.Left, time.Second), longestRetry)
 	}
 	if _, ok := errors.AsType[*claim.ConflictError](err); ok {
 		return http.StatusUnprocessableEntity, "The idempotency key was used before for other content.", 0

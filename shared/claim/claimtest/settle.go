@@ -179,4 +179,42 @@ var settleCases = []Case{
 		}
 		equal(t, "result replayed", again[0].Result, "response of 29")
 	}},
+	{"what an effect cannot be given fails alone, and is not sent", func(t testing.TB, b Bench) {
+		var ss []claim.Settlement
+		for _, id := range []string{"a", "b", "c"} {
+			b.place(t, id)
+			ss = append(ss, b.settlement(b.win(t, "A", id), 1))
+		}
+		ss[0].Args = []any{struct{ N int }{3}}
+		ss[2].Keys = []string{"{elsewhere}:counter", b.effects()}
+		ends, err := b.Settle(ctx, "A", count, ss)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []claim.Outcome{claim.Failed, claim.Done, claim.Failed} {
+			equal(t, ends[i].ID, ends[i].Outcome, want)
+		}
+		if !strings.Contains(ends[0].Reason, "argument 1") || !strings.Contains(ends[2].Reason, "{elsewhere}:counter") {
+			t.Fatalf("reasons %q and %q", ends[0].Reason, ends[2].Reason)
+		}
+		b.happened(t, 1)
+	}},
+	{"an effect that is no Lua, or raises what looks like Redis' own error, fails with its line", func(t testing.TB, b Bench) {
+		b.place(t, "29")
+		c := b.win(t, "A", "29")
+		for body, want := range map[string]string{
+			"return 'settled'\nlocal x = = 1": "",
+			"\nerror('ROOM 5 is taken')":      "line 2: ROOM 5 is taken",
+		} {
+			ends, err := b.Settle(ctx, "A", claim.NewEffect("book", body), []claim.Settlement{b.settlement(c, 1)})
+			if err != nil {
+				t.Fatalf("%q: %v", body, err)
+			}
+			equal(t, "outcome", ends[0].Outcome, claim.Failed)
+			if !strings.HasPrefix(ends[0].Reason, "effect book: ") || !strings.Contains(ends[0].Reason, want) {
+				t.Fatalf("%q: reason %q", body, ends[0].Reason)
+			}
+		}
+		equal(t, "state", b.record(t, "29").State, claim.Accepted)
+	}},
 }

@@ -3,6 +3,7 @@ package key_test
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -48,7 +49,8 @@ func FuzzJMESPath(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, expression, body string) {
 		s := key.BodyJMESPath[events.APIGatewayV2HTTPRequest](expression)
-		if _, err := jmespath.Compile(expression); (err != nil) != (s.Err != nil) {
+		known := s.Err == nil || !strings.Contains(s.Err.Error(), "unknown function")
+		if _, err := jmespath.Compile(expression); known && (err != nil) != (s.Err != nil) {
 			t.Fatalf("%q: %v, %v", expression, err, s.Err)
 		}
 		if s.Err != nil {

@@ -31,6 +31,9 @@ import (
 
 // Func takes what a function returns: a string is the key as it is, "" is none.
 func Func[In any](f func(In) string) claim.Selector[In] {
+	if f == nil {
+		return claim.Selector[In]{Name: "the key function", Err: errors.New("the key function is nil")}
+	}
 	return claim.Selector[In]{
 		Name:    "the key function",
 		Value:   func(in In) (any, error) { return f(in), nil },
@@ -72,6 +75,11 @@ func Body[In WithBody]() claim.Selector[In] {
 func jmes[In any](expression, what string, of func(In) (any, error)) claim.Selector[In] {
 	s := claim.Selector[In]{Name: fmt.Sprintf("the JMESPath expression %q on %s", expression, what), Content: content[In]}
 	compiled, err := jmespath.Compile(expression)
+	if err == nil { // functions are only looked up when they are called
+		if _, call := compiled.Search(map[string]any{}); call != nil && strings.Contains(call.Error(), "unknown function") {
+			err = call
+		}
+	}
 	if err != nil {
 		s.Err = fmt.Errorf("the JMESPath expression %q: %w", expression, err)
 		return s

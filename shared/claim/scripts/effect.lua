@@ -17,7 +17,7 @@ local function attempt(order, keys, args)
   if ok then return verdict, result end
   local reason = type(verdict) == 'table' and verdict.err or tostring(verdict)
   for _, code in ipairs({'OOM ', 'MISCONF ', 'READONLY ', 'NOREPLICAS '}) do
-    if string.find(reason, code, 1, true) then error(verdict, 0) end
+    if string.find(' ' .. reason, '[^%a]' .. code) then error(verdict, 0) end
   end
   return 'failed', reason
 end
