@@ -40,7 +40,7 @@ on.
   localdev claims list --partitions --redis redis://10.0.0.7:6379
   localdev claims list --held --partition payments --from-env
   localdev claims show 29
-  localdev claims free pay-7f3a --partition payments
+  localdev claims free pay:7f3a --partition payments
   localdev claims dead --json | jq -r .id
   localdev claims redrive --all`,
 		Args: cobra.NoArgs,

@@ -33,8 +33,8 @@ of Redis by then may be done again by the next call.
 Only the claim that was shown is freed: if another call begins the key meanwhile,
 nothing happens. An order that was placed is never freed. It is delivered again when
 the lease ends, and a dead one is given a new start by redrive.`,
-		Example: `  localdev claims free pay-7f3a --partition payments
-  localdev claims free pay-7f3a --partition payments --force --yes --from-env`,
+		Example: `  localdev claims free pay:7f3a --partition payments
+  localdev claims free pay:7f3a --partition payments --force --yes --from-env`,
 		Args: cobra.MinimumNArgs(1),
 	}, func(args []string) error {
 		in := i.cmd.InOrStdin()

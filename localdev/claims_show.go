@@ -22,7 +22,7 @@ message that was placed, what the effect returned (result), and the trace contex
 A key that a handler has begun, and nobody has placed, is in mode plain: it has
 its attempts, its last claim, and the response that was recorded.`,
 		Example: `  localdev claims show 29
-  localdev claims show pay-7f3a --partition payments | jq .response`,
+  localdev claims show pay:7f3a --partition payments | jq .response`,
 		Args: cobra.ExactArgs(1),
 	}, func(args []string) error {
 		one, err := i.look(args[0])

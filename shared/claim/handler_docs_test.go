@@ -15,7 +15,7 @@ func TestTheCodeInTheDocsIsThatOfTheExamples(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("example files: %v, %v", files, err)
 	}
-	files = append(files, filepath.Join("batch", "example_test.go"), filepath.Join("..", "contender", "example_test.go"))
+	files = append(files, filepath.Join("batch", "example_test.go"), filepath.Join("..", "contender", "example_test.go"), filepath.Join("memory", "handler_test.go"))
 	var examples strings.Builder
 	for _, name := range files {
 		text, err := os.ReadFile(name)

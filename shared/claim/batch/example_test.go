@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"os"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/aws/aws-lambda-go/events"
@@ -29,7 +30,7 @@ func ExampleSQS() {
 		log.Fatal(err)
 	}
 	handler, err := batch.SQS(engine, batch.Options[events.SQSMessage]{
-		Guard: claim.HandlerOptions[events.SQSMessage, batch.None]{Function: "mail", Log: slog.New(slog.DiscardHandler)},
+		Guard: claim.HandlerOptions[events.SQSMessage, batch.None]{Function: "mail", Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))},
 	}, func(_ context.Context, m events.SQSMessage) error {
 		fmt.Println("mailing", m.Body)
 		if m.Body == "nobody" {
