@@ -206,12 +206,13 @@ func (e *Engine) Settle(ctx context.Context, owner string, effect *Effect, ss []
 			}
 		}
 	}
-	for i, d := range ended {
+	for i, s := range ss {
+		d := ended[i]
 		outcome := string(d.Outcome)
 		if d.Outcome == Done {
 			outcome = string(d.State)
 		}
-		e.observe(StepSettle, d.ID, outcome, start, ss[i].used())
+		e.observe(StepSettle, d.ID, outcome, start, s.used())
 	}
 	return ended, nil
 }
