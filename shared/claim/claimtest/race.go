@@ -70,6 +70,17 @@ var raceCases = []Case{
 		}
 	}},
 
+	{"a key that was begun and is free again is no order", func(t testing.TB, b Bench) {
+		begun, err := b.Begin(ctx, "29", "fp", "A", lease)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "outcome while it is held", b.claim(t, "B", "29").Outcome, claim.NoOrder)
+		if freed, err := b.Free(ctx, "A", begun.Held(), "gave up"); err != nil || !freed {
+			t.Fatalf("freed %v, %v", freed, err)
+		}
+		equal(t, "outcome once it is free", b.claim(t, "B", "29").Outcome, claim.NoOrder)
+	}},
 	{"a duplicate that comes after the record has expired is refused", func(t testing.TB, b Bench) {
 		b.place(t, "29")
 		b.deliver(t, 1)

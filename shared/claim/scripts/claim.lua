@@ -24,7 +24,8 @@ local function claim(record, lock, deliveries)
   local r = redis.call('HMGET', record, 'state', 'claim', 'racers', 'msg', 'trace')
   local state, last = r[1], r[2] or ''
   local fence, by = string.match(last, '^(%d+):(.*)$')
-  if not state then return {'refused'} end -- guard: only what was placed
+  -- Every record has a state; one that was begun, and not placed, has no message.
+  if not r[4] then return {'refused'} end -- guard: only what was placed
   if state ~= 'accepted' then return counted(record, {'already', state, fence or '', by or ''}) end -- guard: done is final
 
   local held = fence and redis.call('GET', lock) -- before the first claim nobody can hold it
